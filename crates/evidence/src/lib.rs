@@ -1,0 +1,35 @@
+//! What a record is and how it is proved.
+//!
+//! Scope: the stored bytes of a record and their commitments, the Merkle tree of a log
+//! (RFC 6962, RFC 9162), signed notes, checkpoints and cosignatures (C2SP), and the gate that
+//! every record of another office passes before it may enter a mirror. Everything here is pure:
+//! bytes in, bytes or a typed error out. The formats are written down byte by byte in `FORMAT.md`.
+//!
+//! Not in scope: storage and durability (`journal`), who may say what (`identity`), what the open
+//! and sealed bodies mean (`domain`, `wire`), encryption of the sealed part (`vault`), the
+//! conversation between offices (`replication`). This crate reads no clock and draws no random
+//! numbers.
+//!
+//! Rules for every format here: `decode(encode(x)) == x`, each accepted byte string re-encodes to
+//! itself, no input panics, every length has a limit, errors name the field and never carry
+//! content.
+//!
+//! * [`hash`]: SHA-256 and its domain-separated uses.
+//! * [`log`]: names of logs, positions, origins.
+//! * [`record`]: header, draft, record, leaf.
+//! * [`merkle`]: frontier, roots, proofs.
+//! * [`note`]: signed notes, signers, verifiers.
+//! * [`checkpoint`]: signed heads and cosignatures on them.
+//! * [`verify`]: the only way into a mirror.
+
+pub mod checkpoint;
+pub mod hash;
+pub mod log;
+pub mod merkle;
+pub mod note;
+pub mod record;
+pub mod verify;
+
+pub use hash::Hash;
+pub use log::{LogName, Position};
+pub use record::{Draft, Header, Record};

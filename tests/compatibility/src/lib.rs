@@ -1,0 +1,1 @@
+//! Opens what released formats wrote: `fixtures/` holds the bytes, `tests/` the readers.
