@@ -1,0 +1,134 @@
+//! An index in memory that forgets: after a crash it is back at its last flush, or at any piece of
+//! a batch behind it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ::sled::IVec;
+
+use super::{Entry, Index, IndexBatch, IndexStore};
+use crate::error::IndexError;
+
+/// Entries that survive a crash together.
+const PIECE: usize = 3;
+
+type Map = BTreeMap<Vec<u8>, IVec>;
+
+#[derive(Default)]
+struct Shared {
+    exists: bool,
+    flushed: Map,
+    current: Map,
+    unflushed: Vec<IndexBatch>,
+}
+
+/// The place of a forgetting index; clones share it.
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Shared>>);
+
+impl MemoryStore {
+    /// An empty place.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The index after a crash that kept `keep` pieces (at most) behind the last flush.
+    #[must_use]
+    pub fn reboot(&self, keep: usize) -> Self {
+        let shared = self.held();
+        let mut flushed = shared.flushed.clone();
+        for piece in shared.unflushed.iter().take(keep) {
+            flushed.extend(piece.iter().map(|(key, value)| (key.to_vec(), value.clone())));
+        }
+        let next = Shared {
+            exists: shared.exists,
+            current: flushed.clone(),
+            flushed,
+            unflushed: Vec::new(),
+        };
+        Self(Arc::new(Mutex::new(next)))
+    }
+
+    /// Pieces behind the last flush.
+    #[must_use]
+    pub fn unflushed(&self) -> usize {
+        self.held().unflushed.len()
+    }
+
+    /// Changes entries behind the index's back, for tests of damage.
+    pub fn edit(&self, change: impl FnOnce(&mut BTreeMap<Vec<u8>, IVec>)) {
+        change(&mut self.held().current);
+    }
+
+    fn held(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl IndexStore for MemoryStore {
+    fn exists(&self) -> bool {
+        self.held().exists
+    }
+
+    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+        self.held().exists = true;
+        Ok(Arc::new(MemoryIndex(self.clone())))
+    }
+
+    fn quarantine(&self) -> io::Result<Option<String>> {
+        let mut shared = self.held();
+        let existed = shared.exists;
+        *shared = Shared::default();
+        Ok(existed.then(|| "index.quarantine-1".to_owned()))
+    }
+}
+
+struct MemoryIndex(MemoryStore);
+
+impl Index for MemoryIndex {
+    fn get(&self, key: &[u8]) -> Result<Option<IVec>, IndexError> {
+        Ok(self.0.held().current.get(key).cloned())
+    }
+
+    fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Entry>, IndexError> {
+        let shared = self.0.held();
+        let mut range = shared.current.range(from.to_vec()..=to.to_vec());
+        Ok(range.next_back().map(|(key, value)| (key.as_slice().into(), value.clone())))
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&IVec, &IVec) -> bool,
+    ) -> Result<(), IndexError> {
+        let shared = self.0.held();
+        for (key, value) in shared.current.range(from.to_vec()..=to.to_vec()) {
+            if !visit(&key.as_slice().into(), value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, batch: IndexBatch) -> Result<(), IndexError> {
+        let mut shared = self.0.held();
+        let pairs = batch.iter().map(|(key, value)| (key.to_vec(), value.clone()));
+        shared.current.extend(pairs);
+        shared.unflushed.extend(batch.chunks(PIECE).map(<[Entry]>::to_vec));
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), IndexError> {
+        let mut shared = self.0.held();
+        shared.flushed = shared.current.clone();
+        shared.unflushed.clear();
+        Ok(())
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+}

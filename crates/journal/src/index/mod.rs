@@ -1,0 +1,85 @@
+//! The seam under the keys: an ordered map that is rebuilt from the commit files when it lacks.
+//!
+//! Two sides: [`sled::SledStore`], and `memory::MemoryStore` (in tests),
+//! which forgets what was not flushed. Contract for both: a batch is seen by every reader once
+//! [`Index::apply`] returned; it is stored in pieces, in its order. After a crash at least
+//! everything before the last [`Index::flush`] is there, of what came later any prefix of pieces.
+//! That is enough, because what was applied behind the last flush is applied again at open, and an
+//! entry says the same every time.
+
+use std::sync::Arc;
+
+use ::sled::IVec;
+
+use crate::error::IndexError;
+
+pub(crate) mod keys;
+#[cfg(test)]
+pub mod memory;
+pub(crate) mod pack;
+pub mod sled;
+
+/// Keys and values that are stored together. A later entry of a key replaces an earlier one.
+pub type IndexBatch = Vec<(IVec, IVec)>;
+
+/// A key and its value.
+pub type Entry = (IVec, IVec);
+
+/// An ordered map from bytes to bytes.
+pub trait Index: Send + Sync {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// Of the index; it is of no use afterwards.
+    fn get(&self, key: &[u8]) -> Result<Option<IVec>, IndexError>;
+
+    /// The last entry with `from <= key <= to`.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Entry>, IndexError>;
+
+    /// Shows the entries with `from <= key <= to` in their order, until `visit` returns false.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&IVec, &IVec) -> bool,
+    ) -> Result<(), IndexError>;
+
+    /// Stores a batch.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    fn apply(&self, batch: IndexBatch) -> Result<(), IndexError>;
+
+    /// Makes what was applied survive a crash.
+    ///
+    /// # Errors
+    /// As [`Index::get`]; never retried.
+    fn flush(&self) -> Result<(), IndexError>;
+
+    /// Bytes on disk.
+    fn disk_bytes(&self) -> u64;
+}
+
+/// Where an index lives: what opening and rebuilding need.
+pub trait IndexStore: Send + Sync {
+    /// Whether an index was created there before.
+    fn exists(&self) -> bool;
+
+    /// Opens the index, an empty one if there is none.
+    ///
+    /// # Errors
+    /// Whatever keeps it from opening: an error, a panic or a hang inside.
+    fn open(&self) -> Result<Arc<dyn Index>, IndexError>;
+
+    /// Moves an unusable index out of the way; returns where to, or `None` if there is none.
+    ///
+    /// # Errors
+    /// Of the file system.
+    fn quarantine(&self) -> std::io::Result<Option<String>>;
+}
