@@ -1,0 +1,13 @@
+//! Contact: one act of intake, which gives none, one or several appeals.
+
+mod facts;
+mod request;
+mod rule;
+mod state;
+
+pub use facts::{
+    CallerPart, ConsultationGiven, ContactClosed, ContactFact, ContactLinked, ContactOpened,
+};
+pub use request::{CloseContact, ContactRequest, GiveConsultation, LinkContact, OpenContact};
+pub(crate) use rule::decide;
+pub use state::{ContactPhase, ContactState};
