@@ -1,0 +1,354 @@
+//! Replication messages to frames of the link and back, one to one.
+//!
+//! Record bytes, notes, cosignature lines and hashes pass unchanged. What the frames say in which
+//! order is the business of `replication`; this module only refuses what cannot be a message.
+
+use evidence::hash::Hash;
+use evidence::log::LogName;
+use replication::message as m;
+
+use crate::generated::adal::replication::v1 as pb;
+use pb::frame::Message as Kind;
+
+/// Why a frame is no message. Carries names of fields only, never their content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Nothing in it that this build knows: a message of a newer protocol. May be ignored.
+    #[error("the frame holds no message that this version knows")]
+    UnknownMessage,
+    /// A field that cannot be what it should.
+    #[error("field {field} of the frame is not valid")]
+    Field {
+        /// Path of the field.
+        field: &'static str,
+    },
+}
+
+fn bad(field: &'static str) -> FrameError {
+    FrameError::Field { field }
+}
+
+/// The frame of a message.
+#[must_use]
+pub fn encode_frame(message: m::Message) -> pb::Frame {
+    let kind = match message {
+        m::Message::Hello(hello) => Kind::Hello(pb::Hello {
+            protocol: hello.protocol,
+            office: hello.office,
+            instance: hello.instance.to_vec(),
+            software: hello.software,
+            holdings: hello.holdings.into_iter().map(encode_holding).collect(),
+        }),
+        m::Message::Head(head) => Kind::Head(pb::Head {
+            log: head.log.to_string(),
+            epoch: head.epoch,
+            note: head.note,
+            old_size: head.old_size,
+            proof: encode_proof(&head.proof),
+        }),
+        m::Message::HeadAccepted(accepted) => Kind::HeadAccepted(pb::HeadAccepted {
+            log: accepted.log.to_string(),
+            epoch: accepted.epoch,
+            size: accepted.size,
+            cosignature: accepted.cosignature,
+        }),
+        m::Message::Entries(entries) => Kind::Entries(pb::Entries {
+            log: entries.log.to_string(),
+            epoch: entries.epoch,
+            first_sequence: entries.first_seq,
+            head_size: entries.head_size,
+            records: entries.records,
+            proof: encode_proof(&entries.proof),
+        }),
+        m::Message::Held(held) => Kind::Held(pb::Held {
+            log: held.log.to_string(),
+            epoch: held.epoch,
+            size: held.size,
+            root: held.root.to_vec(),
+            cosignature: held.cosignature,
+        }),
+        m::Message::Refused(refused) => Kind::Refused(pb::Refused {
+            log: refused.log.map(|log| log.to_string()),
+            epoch: refused.epoch,
+            code: encode_code(refused.code).into(),
+            text: refused.text,
+            note: refused.note,
+        }),
+        m::Message::Ping { nonce } => Kind::Ping(pb::Ping { nonce }),
+        m::Message::Pong { nonce } => Kind::Pong(pb::Pong { nonce }),
+    };
+    pb::Frame { message: Some(kind) }
+}
+
+/// The message of a frame.
+///
+/// # Errors
+/// [`FrameError::UnknownMessage`] for a message of a newer peer, [`FrameError::Field`] where a
+/// name or hash cannot be one.
+pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
+    Ok(match frame.message.ok_or(FrameError::UnknownMessage)? {
+        Kind::Hello(hello) => m::Message::Hello(decode_hello(hello)?),
+        Kind::Head(head) => m::Message::Head(m::Head {
+            log: log(&head.log, "head.log")?,
+            epoch: head.epoch,
+            note: head.note,
+            old_size: head.old_size,
+            proof: proof(&head.proof, "head.proof")?,
+        }),
+        Kind::HeadAccepted(accepted) => m::Message::HeadAccepted(m::HeadAccepted {
+            log: log(&accepted.log, "head_accepted.log")?,
+            epoch: accepted.epoch,
+            size: accepted.size,
+            cosignature: accepted.cosignature,
+        }),
+        Kind::Entries(entries) => m::Message::Entries(m::Entries {
+            log: log(&entries.log, "entries.log")?,
+            epoch: entries.epoch,
+            first_seq: entries.first_sequence,
+            head_size: entries.head_size,
+            records: entries.records,
+            proof: proof(&entries.proof, "entries.proof")?,
+        }),
+        Kind::Held(held) => m::Message::Held(m::Held {
+            log: log(&held.log, "held.log")?,
+            epoch: held.epoch,
+            size: held.size,
+            root: hash(&held.root, "held.root")?,
+            cosignature: held.cosignature,
+        }),
+        Kind::Refused(refused) => m::Message::Refused(m::Refused {
+            log: refused.log.as_deref().map(|name| log(name, "refused.log")).transpose()?,
+            epoch: refused.epoch,
+            code: decode_code(refused.code()),
+            text: refused.text,
+            note: refused.note,
+        }),
+        Kind::Ping(ping) => m::Message::Ping { nonce: ping.nonce },
+        Kind::Pong(pong) => m::Message::Pong { nonce: pong.nonce },
+    })
+}
+
+fn decode_hello(hello: pb::Hello) -> Result<m::Hello, FrameError> {
+    Ok(m::Hello {
+        protocol: hello.protocol,
+        office: hello.office,
+        instance: hello.instance.try_into().map_err(|_| bad("hello.instance"))?,
+        software: hello.software,
+        holdings: hello.holdings.into_iter().map(decode_holding).collect::<Result<_, _>>()?,
+    })
+}
+
+fn encode_holding(holding: m::Holding) -> pb::Holding {
+    let role = match holding.role {
+        m::Role::Origin => pb::Role::Origin,
+        m::Role::Follower => pb::Role::Follower,
+    };
+    pb::Holding {
+        log: holding.log.to_string(),
+        epoch: holding.epoch,
+        role: role.into(),
+        size: holding.size,
+        root: holding.root.to_vec(),
+        head: holding.head,
+    }
+}
+
+fn decode_holding(holding: pb::Holding) -> Result<m::Holding, FrameError> {
+    let role = match holding.role() {
+        pb::Role::Origin => m::Role::Origin,
+        pb::Role::Follower => m::Role::Follower,
+        pb::Role::Unspecified => return Err(bad("hello.holdings.role")),
+    };
+    Ok(m::Holding {
+        log: log(&holding.log, "hello.holdings.log")?,
+        epoch: holding.epoch,
+        role,
+        size: holding.size,
+        root: hash(&holding.root, "hello.holdings.root")?,
+        head: holding.head,
+    })
+}
+
+fn encode_code(code: m::RefusalCode) -> pb::RefusalCode {
+    match code {
+        m::RefusalCode::UnknownLog => pb::RefusalCode::UnknownLog,
+        m::RefusalCode::BadSignature => pb::RefusalCode::BadSignature,
+        m::RefusalCode::Gap => pb::RefusalCode::Gap,
+        m::RefusalCode::Fork => pb::RefusalCode::Fork,
+        m::RefusalCode::Rollback => pb::RefusalCode::Rollback,
+        m::RefusalCode::WrongKey => pb::RefusalCode::WrongKey,
+        m::RefusalCode::DuplicateOffice => pb::RefusalCode::DuplicateOffice,
+        m::RefusalCode::IncompatibleVersion => pb::RefusalCode::IncompatibleVersion,
+        m::RefusalCode::NotEnrolled => pb::RefusalCode::NotEnrolled,
+        m::RefusalCode::Damaged => pb::RefusalCode::Damaged,
+        m::RefusalCode::DiskFull => pb::RefusalCode::DiskFull,
+        m::RefusalCode::Internal => pb::RefusalCode::Internal,
+    }
+}
+
+/// A code of a newer peer reads as `Internal`; its text still says what happened.
+fn decode_code(code: pb::RefusalCode) -> m::RefusalCode {
+    match code {
+        pb::RefusalCode::UnknownLog => m::RefusalCode::UnknownLog,
+        pb::RefusalCode::BadSignature => m::RefusalCode::BadSignature,
+        pb::RefusalCode::Gap => m::RefusalCode::Gap,
+        pb::RefusalCode::Fork => m::RefusalCode::Fork,
+        pb::RefusalCode::Rollback => m::RefusalCode::Rollback,
+        pb::RefusalCode::WrongKey => m::RefusalCode::WrongKey,
+        pb::RefusalCode::DuplicateOffice => m::RefusalCode::DuplicateOffice,
+        pb::RefusalCode::IncompatibleVersion => m::RefusalCode::IncompatibleVersion,
+        pb::RefusalCode::NotEnrolled => m::RefusalCode::NotEnrolled,
+        pb::RefusalCode::Damaged => m::RefusalCode::Damaged,
+        pb::RefusalCode::DiskFull => m::RefusalCode::DiskFull,
+        pb::RefusalCode::Internal | pb::RefusalCode::Unspecified => m::RefusalCode::Internal,
+    }
+}
+
+fn encode_proof(proof: &[Hash]) -> Vec<Vec<u8>> {
+    proof.iter().map(|hash| hash.to_vec()).collect()
+}
+
+fn proof(hashes: &[Vec<u8>], field: &'static str) -> Result<Vec<Hash>, FrameError> {
+    hashes.iter().map(|bytes| hash(bytes, field)).collect()
+}
+
+fn hash(bytes: &[u8], field: &'static str) -> Result<Hash, FrameError> {
+    bytes.try_into().map_err(|_| bad(field))
+}
+
+fn log(name: &str, field: &'static str) -> Result<LogName, FrameError> {
+    name.parse().map_err(|_| bad(field))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use prost::Message as _;
+
+    use super::*;
+    use crate::testing::Dice;
+
+    fn hash_of(dice: &mut Dice) -> Hash {
+        dice.bytes(32).try_into().unwrap()
+    }
+
+    fn hashes(dice: &mut Dice) -> Vec<Hash> {
+        (0..dice.below(5)).map(|_| hash_of(dice)).collect()
+    }
+
+    fn maybe(dice: &mut Dice) -> Option<String> {
+        (dice.below(2) == 0).then(|| format!("note\n{}\n", dice.next()))
+    }
+
+    fn name(dice: &mut Dice) -> LogName {
+        ["kz", "kz/all", "kz/kz-75", "kz-75"][dice.below(4)].parse().unwrap()
+    }
+
+    fn holding(dice: &mut Dice) -> m::Holding {
+        let role = if dice.below(2) == 0 { m::Role::Origin } else { m::Role::Follower };
+        let (epoch, size) = (dice.next() as u32, dice.next());
+        let (root, head) = (hash_of(dice), maybe(dice));
+        m::Holding { log: name(dice), epoch, role, size, root, head }
+    }
+
+    /// One message of every kind.
+    fn every_kind(dice: &mut Dice) -> Vec<m::Message> {
+        let (log, epoch, size) = (name(dice), dice.next() as u32, dice.next());
+        vec![
+            m::Message::Hello(m::Hello {
+                protocol: m::PROTOCOL,
+                office: "KZ-75".to_owned(),
+                instance: dice.bytes(16).try_into().unwrap(),
+                software: "adal test".to_owned(),
+                holdings: (0..dice.below(4)).map(|_| holding(dice)).collect(),
+            }),
+            m::Message::Head(m::Head {
+                log: log.clone(),
+                epoch,
+                note: "origin\n7\n".to_owned(),
+                old_size: size,
+                proof: hashes(dice),
+            }),
+            m::Message::HeadAccepted(m::HeadAccepted {
+                log: log.clone(),
+                epoch,
+                size,
+                cosignature: "— witness abc".to_owned(),
+            }),
+            m::Message::Entries(m::Entries {
+                log: log.clone(),
+                epoch,
+                first_seq: size,
+                head_size: dice.next(),
+                records: (0..dice.below(4)).map(|i| dice.bytes(i * 100)).collect(),
+                proof: hashes(dice),
+            }),
+            m::Message::Held(m::Held {
+                log: log.clone(),
+                epoch,
+                size,
+                root: hash_of(dice),
+                cosignature: maybe(dice),
+            }),
+            m::Message::Refused(m::Refused {
+                log: (dice.below(2) == 0).then_some(log),
+                epoch,
+                code: m::RefusalCode::ALL[dice.below(m::RefusalCode::ALL.len())],
+                text: "do this".to_owned(),
+                note: maybe(dice),
+            }),
+            m::Message::Ping { nonce: dice.next() },
+            m::Message::Pong { nonce: dice.next() },
+        ]
+    }
+
+    #[test]
+    fn numbers_of_refusals_are_their_order() {
+        for (at, code) in m::RefusalCode::ALL.into_iter().enumerate() {
+            assert_eq!(encode_code(code) as usize, at + 1);
+            assert_eq!(decode_code(encode_code(code)), code);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_message_is_refused() {
+        assert_eq!(decode_frame(pb::Frame::default()), Err(FrameError::UnknownMessage));
+        let held = pb::Held { log: "kz-75".to_owned(), root: vec![1; 31], ..pb::Held::default() };
+        let frame = pb::Frame { message: Some(Kind::Held(held)) };
+        assert_eq!(decode_frame(frame), Err(bad("held.root")));
+        let head = pb::Head { log: "../secret".to_owned(), ..pb::Head::default() };
+        let frame = pb::Frame { message: Some(Kind::Head(head)) };
+        let error = decode_frame(frame).unwrap_err();
+        assert_eq!(error.to_string(), "field head.log of the frame is not valid");
+        let refused = pb::Refused { code: 77, ..pb::Refused::default() };
+        let frame = pb::Frame { message: Some(Kind::Refused(refused)) };
+        let m::Message::Refused(refused) = decode_frame(frame).unwrap() else { panic!() };
+        assert_eq!(refused.code, m::RefusalCode::Internal);
+    }
+
+    proptest! {
+        #[test]
+        fn every_message_comes_back(seed: u64) {
+            for message in every_kind(&mut Dice::new(seed)) {
+                let bytes = encode_frame(message.clone()).encode_to_vec();
+                let frame = pb::Frame::decode(bytes.as_slice()).unwrap();
+                prop_assert_eq!(decode_frame(frame), Ok(message));
+            }
+        }
+
+        #[test]
+        fn garbage_never_panics(seed: u64, at: prop::sample::Index, to: u8, bytes: Vec<u8>) {
+            if let Ok(frame) = pb::Frame::decode(bytes.as_slice()) {
+                let _ = decode_frame(frame);
+            }
+            for message in every_kind(&mut Dice::new(seed)) {
+                let mut bytes = encode_frame(message).encode_to_vec();
+                let place = at.index(bytes.len());
+                bytes[place] = to;
+                if let Ok(frame) = pb::Frame::decode(bytes.as_slice()) {
+                    let _ = decode_frame(frame);
+                }
+            }
+        }
+    }
+}
