@@ -1,0 +1,317 @@
+//! What a session asks of its driver, and what the driver answers.
+//!
+//! Every request carries a ticket. A ticket cannot be made, copied or used twice; it is given
+//! back with the answer, exactly once, to the session it came from. A session that has closed
+//! ignores it.
+
+use std::fmt;
+
+use evidence::hash::Hash;
+use evidence::log::LogName;
+use evidence::verify::VerifiedBatch;
+
+use crate::message::{Message, RefusalCode};
+
+/// Something for the driver to do. Drained with [`Session::poll`](crate::session::Session::poll).
+#[derive(Debug)]
+pub enum Action {
+    /// Put the message on the link, after all earlier ones.
+    Send(Message),
+    /// The peer's hello was accepted: reset the back-off. The acceptor compares `instance` with
+    /// its other links to the same office and may [refuse](crate::session::Session::refuse) this
+    /// one as a duplicate.
+    Greeted(Greeted),
+    /// Read the root of an own log at an earlier size; answer with `root_read`.
+    ReadRoot(ReadRoot),
+    /// Sign a head of an own log over durable records; answer with `head_signed`.
+    SignHead(SignHead),
+    /// Read records of an own log and the proof for them; answer with `entries_read`.
+    ReadEntries(ReadEntries),
+    /// Make a verified head durable; answer with `head_persisted`.
+    PersistHead(PersistHead),
+    /// Make a verified batch durable; answer with `stored`.
+    CommitBatch(CommitBatch),
+    /// Keep a cosignature of the peer for receipts. No answer; losing one is harmless, the next
+    /// link brings another.
+    StoreCosignature(StoreCosignature),
+    /// Something is wrong with a log, seen by us or said by the peer: show it to the operator.
+    /// No answer. See [`Fault`] for what to keep and when to stop writing.
+    Fault(Fault),
+    /// The session is over: flush what was sent (for a second at most, a dead link never
+    /// flushes), close the link, drop the session. Last action.
+    Close(Close),
+}
+
+/// See [`Action::Greeted`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeted {
+    /// The peer's office code.
+    pub office: String,
+    /// Its process: another value than before is a restart or a second machine.
+    pub instance: [u8; 16],
+    /// Its software, as it calls itself.
+    pub software: String,
+}
+
+macro_rules! ticket {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name {
+            pub(crate) slot: usize,
+            pub(crate) serial: u64,
+        }
+    };
+}
+
+ticket! {
+    /// Permission to answer one [`ReadRoot`].
+    RootTicket
+}
+ticket! {
+    /// Permission to answer one [`SignHead`].
+    SignTicket
+}
+ticket! {
+    /// Permission to answer one [`ReadEntries`].
+    ReadTicket
+}
+ticket! {
+    /// Permission to answer one [`PersistHead`].
+    PersistTicket
+}
+ticket! {
+    /// Permission to answer one [`CommitBatch`].
+    CommitTicket
+}
+
+/// See [`Action::ReadRoot`].
+#[derive(Debug)]
+pub struct ReadRoot {
+    /// Goes back with the answer.
+    pub ticket: RootTicket,
+    /// The own log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Number of records, at most the durable size.
+    pub size: u64,
+}
+
+/// See [`Action::SignHead`].
+///
+/// The driver signs the checkpoint (size, root at `size`) with the log's key and takes the
+/// consistency proof from `old_size` to `size`. Everything below `size` is durable: the session
+/// asks only for sizes it was told of with `local_grew`.
+#[derive(Debug)]
+pub struct SignHead {
+    /// Goes back with the answer.
+    pub ticket: SignTicket,
+    /// The own log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Size to sign.
+    pub size: u64,
+    /// Size the proof starts from.
+    pub old_size: u64,
+}
+
+/// Answer to [`SignHead`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedHead {
+    /// The signed checkpoint, full note text.
+    pub note: String,
+    /// Consistency proof from `old_size` to the size; empty if either is 0 or both are equal.
+    pub proof: Vec<Hash>,
+}
+
+/// See [`Action::ReadEntries`].
+#[derive(Debug)]
+pub struct ReadEntries {
+    /// Goes back with the answer.
+    pub ticket: ReadTicket,
+    /// The own log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Sequence of the first record wanted.
+    pub from: u64,
+    /// Records wanted, in bytes: as many as fit, but at least one.
+    pub max_bytes: usize,
+    /// Size of the signed head: only records below it, and the proof leads to it.
+    pub head_size: u64,
+}
+
+/// Answer to [`ReadEntries`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct EntriesRead {
+    /// Exact stored bytes of the records from `from` on, at least one.
+    pub records: Vec<Vec<u8>>,
+    /// Consistency proof from `from + records.len()` to `head_size`; empty if equal.
+    pub proof: Vec<Hash>,
+}
+
+impl fmt::Debug for EntriesRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EntriesRead({} records)", self.records.len())
+    }
+}
+
+/// See [`Action::PersistHead`].
+///
+/// The driver stores `note` as the newest head of (log, epoch), durably, if and only if the one
+/// stored now has the size `replaces` (`None`: there is none yet); otherwise another session got
+/// ahead and the answer is [`Failure::OutOfStep`].
+#[derive(Debug)]
+pub struct PersistHead {
+    /// Goes back with the answer.
+    pub ticket: PersistTicket,
+    /// The mirrored log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Size of the head.
+    pub size: u64,
+    /// Root of the head.
+    pub root: Hash,
+    /// The signed checkpoint, full note text.
+    pub note: String,
+    /// Size of the head it replaces.
+    pub replaces: Option<u64>,
+    /// When it was received, wall clock in microseconds: the age to show after a restart.
+    pub received_at: i64,
+}
+
+/// See [`Action::CommitBatch`].
+///
+/// The driver commits records, Merkle nodes and new size in one transaction, in the order of
+/// the requests. Requests that are waiting together belong into one group commit. After a
+/// failure the later ones of the same log must fail too ([`Failure::OutOfStep`]); the journal's
+/// own check of contiguity does that. The head that covers the batch is durable already.
+#[derive(Debug)]
+pub struct CommitBatch {
+    /// Goes back with the answer.
+    pub ticket: CommitTicket,
+    /// What may be stored; only `evidence::verify::admit` makes one.
+    pub batch: Box<VerifiedBatch>,
+}
+
+/// Which kind of cosignature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CosignatureKind {
+    /// The peer accepted the head: count and order can no longer be denied.
+    Witness,
+    /// The peer durably holds every record below the head.
+    Mirror,
+}
+
+/// See [`Action::StoreCosignature`]. The line was verified with the peer's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreCosignature {
+    /// The own log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Size of the head.
+    pub size: u64,
+    /// What it attests.
+    pub kind: CosignatureKind,
+    /// The signed head it belongs to, full note text.
+    pub note: String,
+    /// One signature line.
+    pub line: String,
+    /// Time of the cosignature, seconds since 1970, by the peer's clock.
+    pub time: u64,
+}
+
+/// Who found a fault or ended a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Party {
+    /// This office.
+    Us,
+    /// The other one says so.
+    Peer,
+}
+
+/// A log does not go on: the operator must see it.
+///
+/// * [`RefusalCode::Fork`] and [`RefusalCode::Rollback`]: keep `notes` and `proof` for ever.
+///   Seen by [`Party::Us`] on an **own** log: make that log read-only at once, it is not the
+///   history that the other side holds. A successor epoch is opened by a person, never by the
+///   machine.
+/// * [`RefusalCode::DiskFull`]: passes by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// True: we write this log. False: we mirror it.
+    pub own: bool,
+    /// Stable reason.
+    pub code: RefusalCode,
+    /// Who found it. What the peer says of our log is its word, not a proof.
+    pub found_by: Party,
+    /// What happened and what to do. Never record content.
+    pub text: String,
+    /// The contradicting notes, oldest first.
+    pub notes: Vec<String>,
+    /// The proof that failed, if there is one.
+    pub proof: Vec<Hash>,
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// One side refused the other. Dial again all the same (with back-off): enrolment, an update
+    /// or the end of a duplicate may have changed it.
+    Refused {
+        /// Who refused.
+        by: Party,
+        /// Stable reason.
+        code: RefusalCode,
+        /// What happened and what to do.
+        text: String,
+    },
+    /// The peer did not say hello in time.
+    NoHello,
+    /// Nothing was heard for so long that the link is dead, whatever the socket says.
+    Silent,
+    /// The peer answers pings but makes no progress.
+    Stalled {
+        /// The log that does not move.
+        log: LogName,
+    },
+    /// The driver ended the session.
+    ShutDown,
+}
+
+impl fmt::Display for Close {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Close::Refused { by: Party::Us, code, text } => write!(f, "refused ({code}): {text}"),
+            Close::Refused { by: Party::Peer, code, text } => {
+                write!(f, "refused by the other office ({code}): {text}")
+            }
+            Close::NoHello => f.write_str("the other office did not say hello in time"),
+            Close::Silent => f.write_str("nothing was heard from the other office"),
+            Close::Stalled { log } => write!(f, "log {log} made no progress"),
+            Close::ShutDown => f.write_str("ended here"),
+        }
+    }
+}
+
+/// Why the driver could not do what was asked. It logs the details itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// No space on the disk. The log waits and is tried again.
+    DiskFull,
+    /// The stored bytes are damaged: nothing may be served from there. The log stops.
+    Damaged,
+    /// The store is at another position than the session believes (another session wrote).
+    /// The session closes; the next one starts from what is stored.
+    OutOfStep,
+    /// Anything else. The session closes.
+    Internal,
+}

@@ -1,0 +1,470 @@
+//! The mirror's part in one log on one link.
+//!
+//! Waiting → (hello) → Active ⇄ Paused; from any of them to Stopped.
+//!
+//! Rules, in the order in which they apply:
+//! 1. A head is checked (key, origin, consistency to the head accepted before) and made durable
+//!    **before** it is co-signed: nobody may ever see two heads of ours that contradict.
+//! 2. Records wait until the head they lead to is durable, and enter only through
+//!    [`evidence::verify::admit`], which re-hashes them.
+//! 3. `Held` states only what the driver confirmed as durable.
+//! 4. Records that do not fit are dropped and answered by the true position; records already
+//!    held are answered by it and change nothing.
+//! 5. A contradiction stops the log and keeps the evidence. Nothing here heals one.
+
+mod records;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use evidence::checkpoint::{Checkpoint, cosign};
+use evidence::log::LogName;
+use evidence::merkle::{Frontier, empty_root};
+use evidence::note::{Signer, Verifier};
+use evidence::verify::check_head;
+
+use crate::action::{Action, Failure, Party, PersistHead, PersistTicket};
+use crate::head;
+use crate::limits::Limits;
+use crate::message::{
+    Entries, Head, HeadAccepted, Held, Holding, Message, RefusalCode, Refused, Role,
+};
+use crate::now::Now;
+use crate::queue::{LogId, Queue, Reason, Violation};
+use crate::status::{LogState, LogStatus};
+
+/// A log of the peer that this office mirrors, as it is stored when the session begins.
+#[derive(Clone, Debug)]
+pub struct MirroredLog {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// The enrolled public key of its writer.
+    pub verifier: Verifier,
+    /// The durable mirror.
+    pub frontier: Frontier,
+    /// The newest accepted head, full note text.
+    pub head: Option<String>,
+    /// When it was received, wall clock in microseconds.
+    pub head_at: Option<i64>,
+}
+
+/// Our cosigning keys.
+pub(crate) struct Cosigners {
+    pub(crate) witness: Arc<Signer>,
+    pub(crate) mirror: Arc<Signer>,
+}
+
+enum Phase {
+    Waiting,
+    Active,
+    /// No disk space. Goes on at `until`, once everything the origin sent before it knew has
+    /// come in (the pong of `barrier`) and the driver owes no answer.
+    Paused {
+        until: u64,
+        barrier: Option<u64>,
+    },
+    Stopped {
+        code: RefusalCode,
+        text: String,
+    },
+}
+
+#[derive(Clone)]
+struct Accepted {
+    checkpoint: Checkpoint,
+    note: String,
+}
+
+struct Commit {
+    serial: u64,
+    after: Frontier,
+    bytes: usize,
+}
+
+pub(crate) struct Follower {
+    id: LogId,
+    name: String,
+    verifier: Verifier,
+    keys: Arc<Cosigners>,
+    limits: Arc<Limits>,
+    phase: Phase,
+    accepted: Option<Accepted>,
+    /// The head that is being made durable.
+    persisting: Option<(u64, Accepted)>,
+    head_unix: Option<i64>,
+    head_mono: Option<u64>,
+    /// Durable.
+    held: Frontier,
+    /// With every batch the driver has not confirmed yet.
+    staged: Frontier,
+    commits: VecDeque<Commit>,
+    /// Batches that wait for their head.
+    inbox: VecDeque<Entries>,
+    /// Bytes in `inbox` and `commits`.
+    waiting_bytes: usize,
+    /// Batches dropped since the true position was named.
+    gaps: Option<u32>,
+    /// Head for which the mirror cosignature was given on this link.
+    mirror_signed: Option<u64>,
+}
+
+impl Follower {
+    pub(crate) fn new(
+        slot: usize,
+        mirrored: MirroredLog,
+        domain: &str,
+        keys: Arc<Cosigners>,
+        limits: Arc<Limits>,
+    ) -> Follower {
+        let mut follower = Follower {
+            name: evidence::log::origin(domain, &mirrored.log, mirrored.epoch),
+            id: LogId { slot, log: mirrored.log, epoch: mirrored.epoch, own: false },
+            verifier: mirrored.verifier,
+            keys,
+            limits,
+            phase: Phase::Waiting,
+            accepted: None,
+            persisting: None,
+            head_unix: mirrored.head_at,
+            head_mono: None,
+            staged: mirrored.frontier.clone(),
+            held: mirrored.frontier,
+            commits: VecDeque::new(),
+            inbox: VecDeque::new(),
+            waiting_bytes: 0,
+            gaps: None,
+            mirror_signed: None,
+        };
+        follower.restore(mirrored.head);
+        follower
+    }
+
+    /// Takes up the stored head; a mirror that it does not cover is damaged.
+    fn restore(&mut self, note: Option<String>) {
+        let opened = note.map(|note| (head::open(&note, &self.verifier, &self.name), note));
+        let covered = match opened {
+            None => 0,
+            Some((Ok(checkpoint), note)) => {
+                let size = checkpoint.size;
+                self.accepted = Some(Accepted { checkpoint, note });
+                size
+            }
+            Some((Err(reason), _)) => {
+                let text = format!("the stored head of {}: {}", self.id.log, reason.text);
+                self.phase = Phase::Stopped { code: reason.code, text };
+                return;
+            }
+        };
+        let same = self.accepted.as_ref().is_none_or(|a| {
+            a.checkpoint.size != self.held.size() || a.checkpoint.root == self.held.root()
+        });
+        if self.held.size() > covered || !same {
+            let text = format!(
+                "the mirror of {} is not covered by its stored head: run `adal log verify`",
+                self.id.log
+            );
+            self.phase = Phase::Stopped { code: RefusalCode::Damaged, text };
+        }
+    }
+
+    pub(crate) fn is(&self, log: &LogName, epoch: u32) -> bool {
+        self.id.epoch == epoch && self.id.log == *log
+    }
+
+    pub(crate) fn holding(&self) -> Holding {
+        Holding {
+            log: self.id.log.clone(),
+            epoch: self.id.epoch,
+            role: Role::Follower,
+            size: self.held.size(),
+            root: self.held.root(),
+            head: self.accepted.as_ref().map(|a| a.note.clone()),
+        }
+    }
+
+    /// The peer's hello names the log.
+    pub(crate) fn begin(&mut self, holding: &Holding, q: &mut Queue) {
+        if let Phase::Stopped { code, text } = &self.phase {
+            let reason = Reason::new(*code, text.clone());
+            return q.refuse_log(&self.id, reason);
+        }
+        if !matches!(self.phase, Phase::Waiting) || holding.role != Role::Origin {
+            return;
+        }
+        let covered = self.accepted_size();
+        let notes = self.accepted.as_ref().map(|a| a.note.clone());
+        if holding.size < covered {
+            let text = format!(
+                "{} has {} records at the office that writes it, this office co-signed {covered}: \
+                 the journal there was restored or lost its end",
+                self.id.log, holding.size
+            );
+            return self.stop(Reason::new(RefusalCode::Rollback, text).with_notes(notes), q);
+        }
+        if holding.size == self.held.size() && holding.root != self.held.root() {
+            let text = format!(
+                "the {} records of {} at the office that writes it are not the ones it signed \
+                 and this office holds: two histories",
+                holding.size, self.id.log
+            );
+            return self.stop(Reason::new(RefusalCode::Fork, text).with_notes(notes), q);
+        }
+        self.phase = Phase::Active;
+    }
+
+    fn accepted_size(&self) -> u64 {
+        self.accepted.as_ref().map_or(0, |a| a.checkpoint.size)
+    }
+
+    pub(crate) fn on_head(
+        &mut self,
+        now: Now,
+        message: Head,
+        q: &mut Queue,
+    ) -> Result<(), Violation> {
+        match self.phase {
+            Phase::Active => {}
+            Phase::Waiting => return Err(Violation::internal("a head came for a log not agreed")),
+            Phase::Paused { .. } | Phase::Stopped { .. } => return Ok(()),
+        }
+        if self.persisting.is_some() {
+            return Err(Violation::internal("a head came before the last one was answered"));
+        }
+        let checkpoint = match self.check(&message) {
+            Ok(checkpoint) => checkpoint,
+            Err(reason) => {
+                self.stop(reason, q);
+                return Ok(());
+            }
+        };
+        if message.old_size != self.accepted_size() {
+            return Err(Violation::internal("a head's proof does not start at the last head"));
+        }
+        self.head_unix = Some(now.unix);
+        self.head_mono = Some(now.mono);
+        if self.accepted.as_ref().is_some_and(|a| a.checkpoint.size == checkpoint.size) {
+            return self.answer_head(now, q);
+        }
+        let serial = q.serial();
+        q.push(Action::PersistHead(PersistHead {
+            ticket: PersistTicket { slot: self.id.slot, serial },
+            log: self.id.log.clone(),
+            epoch: self.id.epoch,
+            size: checkpoint.size,
+            root: checkpoint.root,
+            note: message.note.clone(),
+            replaces: self.accepted.as_ref().map(|a| a.checkpoint.size),
+            received_at: now.unix,
+        }));
+        self.persisting = Some((serial, Accepted { checkpoint, note: message.note }));
+        Ok(())
+    }
+
+    /// Key, origin, and consistency to the head accepted before.
+    fn check(&self, message: &Head) -> Result<Checkpoint, Reason> {
+        let checkpoint = head::open(&message.note, &self.verifier, &self.name)?;
+        let (size, root) = self
+            .accepted
+            .as_ref()
+            .map_or((0, empty_root()), |a| (a.checkpoint.size, a.checkpoint.root));
+        if message.old_size != size && checkpoint.size > size {
+            return Ok(checkpoint); // the caller refuses it: the proof starts elsewhere
+        }
+        check_head((size, root), &checkpoint, &message.proof).map_err(|error| {
+            let old = self.accepted.as_ref().map(|a| a.note.clone());
+            head::reason(&error, &self.id.log)
+                .with_notes(old.into_iter().chain([message.note.clone()]))
+                .with_proof(&message.proof)
+        })?;
+        Ok(checkpoint)
+    }
+
+    pub(crate) fn head_persisted(
+        &mut self,
+        now: Now,
+        ticket: &PersistTicket,
+        answer: Result<(), Failure>,
+        q: &mut Queue,
+    ) -> Result<(), Violation> {
+        if self.persisting.as_ref().is_none_or(|(serial, _)| *serial != ticket.serial) {
+            return Ok(());
+        }
+        let Some((_, accepted)) = self.persisting.take() else { return Ok(()) };
+        if let Err(failure) = answer {
+            return self.failed(now, failure, q);
+        }
+        self.accepted = Some(accepted);
+        if matches!(self.phase, Phase::Stopped { .. }) {
+            return Ok(());
+        }
+        self.answer_head(now, q)?;
+        self.admit_waiting(q)
+    }
+
+    /// Co-signs the accepted head as witness, and as mirror if everything below it is here.
+    fn answer_head(&mut self, now: Now, q: &mut Queue) -> Result<(), Violation> {
+        let Some(accepted) = &self.accepted else { return Ok(()) };
+        let cosignature = cosign(&accepted.note, &self.keys.witness, now.unix_seconds())
+            .map_err(|_| Violation::internal("co-signing a head failed"))?;
+        q.send(Message::HeadAccepted(HeadAccepted {
+            log: self.id.log.clone(),
+            epoch: self.id.epoch,
+            size: accepted.checkpoint.size,
+            cosignature,
+        }));
+        if let Some(line) = self.mirror_cosignature(now)? {
+            self.send_held(Some(line), q);
+        }
+        Ok(())
+    }
+
+    /// The mirror cosignature, once per head and link.
+    fn mirror_cosignature(&mut self, now: Now) -> Result<Option<String>, Violation> {
+        let size = self.held.size();
+        let Some(accepted) = self.accepted.as_ref().filter(|a| a.checkpoint.size == size) else {
+            return Ok(None);
+        };
+        if self.mirror_signed == Some(size) {
+            return Ok(None);
+        }
+        let line = cosign(&accepted.note, &self.keys.mirror, now.unix_seconds())
+            .map_err(|_| Violation::internal("co-signing a mirror failed"))?;
+        self.mirror_signed = Some(size);
+        Ok(Some(line))
+    }
+
+    fn send_held(&self, cosignature: Option<String>, q: &mut Queue) {
+        q.send(Message::Held(Held {
+            log: self.id.log.clone(),
+            epoch: self.id.epoch,
+            size: self.held.size(),
+            root: self.held.root(),
+            cosignature,
+        }));
+    }
+
+    /// The peer does not go on with the log.
+    pub(crate) fn on_refused(&mut self, message: &Refused, q: &mut Queue) {
+        if matches!(self.phase, Phase::Stopped { .. }) {
+            return;
+        }
+        self.phase = Phase::Stopped { code: message.code, text: message.text.clone() };
+        self.forget_waiting();
+        let reason =
+            Reason::new(message.code, message.text.clone()).with_notes(message.note.clone());
+        q.fault(&self.id, Party::Peer, reason);
+    }
+
+    fn stop(&mut self, reason: Reason, q: &mut Queue) {
+        self.phase = Phase::Stopped { code: reason.code, text: reason.text.clone() };
+        self.forget_waiting();
+        q.refuse_log(&self.id, reason);
+    }
+
+    /// The driver could not store something.
+    fn failed(&mut self, now: Now, failure: Failure, q: &mut Queue) -> Result<(), Violation> {
+        match (failure, &self.phase) {
+            (_, Phase::Stopped { .. }) => {}
+            // What was asked for after the request that failed fails too.
+            (Failure::OutOfStep, Phase::Paused { .. }) => {}
+            (Failure::DiskFull, Phase::Paused { barrier, .. }) => {
+                let until = now.mono.saturating_add(self.limits.disk_retry);
+                self.phase = Phase::Paused { until, barrier: *barrier };
+            }
+            (Failure::DiskFull, _) => {
+                let text = format!(
+                    "the office that mirrors {} has no disk space left: free some there; it goes \
+                     on by itself",
+                    self.id.log
+                );
+                q.refuse_log(&self.id, Reason::new(RefusalCode::DiskFull, text));
+                let barrier = q.serial();
+                q.send(Message::Ping { nonce: barrier });
+                let until = now.mono.saturating_add(self.limits.disk_retry);
+                self.phase = Phase::Paused { until, barrier: Some(barrier) };
+                self.forget_waiting();
+            }
+            (Failure::Damaged, _) => {
+                let text = format!(
+                    "the mirror of {} is damaged where it is stored: run `adal log verify` there",
+                    self.id.log
+                );
+                self.stop(Reason::new(RefusalCode::Damaged, text), q);
+            }
+            (Failure::OutOfStep | Failure::Internal, _) => {
+                let text = format!("storing records of {} failed", self.id.log);
+                return Err(Violation::internal(text));
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_waiting(&mut self) {
+        let inbox: usize = self.inbox.drain(..).map(|m| bytes(&m)).sum();
+        self.waiting_bytes -= inbox;
+    }
+
+    /// A pong came in: everything the peer sent before it has been handled.
+    pub(crate) fn drained(&mut self, nonce: u64) {
+        if let Phase::Paused { barrier, .. } = &mut self.phase
+            && *barrier == Some(nonce)
+        {
+            *barrier = None;
+        }
+    }
+
+    /// Reopens a paused log when its time has come.
+    pub(crate) fn tick(&mut self, now: Now, q: &mut Queue) {
+        if self.wakeup().is_none_or(|at| at > now.mono) {
+            return;
+        }
+        self.staged = self.held.clone();
+        self.gaps = None;
+        self.phase = Phase::Active;
+        self.send_held(None, q);
+    }
+
+    /// Monotonic moment at which [`Follower::tick`] has something to do.
+    pub(crate) fn wakeup(&self) -> Option<u64> {
+        let settled = self.commits.is_empty() && self.persisting.is_none();
+        match self.phase {
+            Phase::Paused { until, barrier: None } if settled => Some(until),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn status(&self, now: Now) -> LogStatus {
+        let head_size = self.accepted.as_ref().map(|a| a.checkpoint.size);
+        let recent = self
+            .head_mono
+            .is_some_and(|at| now.mono.saturating_sub(at) <= 3 * self.limits.heartbeat);
+        let lag = head_size.map(|size| size.saturating_sub(self.held.size()));
+        LogStatus {
+            log: self.id.log.clone(),
+            epoch: self.id.epoch,
+            role: Role::Follower,
+            size: self.held.size(),
+            head_size,
+            head_at: self.head_unix,
+            held: self.held.size(),
+            witnessed: head_size,
+            lag,
+            state: match &self.phase {
+                Phase::Waiting => LogState::Waiting,
+                Phase::Active if recent && lag == Some(0) => LogState::Live,
+                Phase::Active => LogState::CatchingUp,
+                Phase::Paused { .. } => LogState::Paused(RefusalCode::DiskFull),
+                Phase::Stopped { code, text } => {
+                    LogState::Stopped { code: *code, text: text.clone() }
+                }
+            },
+        }
+    }
+}
+
+/// Bytes of records in a batch.
+fn bytes(message: &Entries) -> usize {
+    message.records.iter().map(Vec::len).sum()
+}

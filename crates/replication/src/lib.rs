@@ -1,0 +1,51 @@
+//! How two offices come to hold the same log: state machines without input, output or clock.
+//!
+//! Scope: what is said on one link between two offices and what follows from it. Every log has
+//! one writer (origin) and is mirrored by the other side (follower); both directions and any
+//! number of logs share the link, and neither side of it is special. Time comes in as a
+//! parameter, work for the disk, the keys and the socket goes out as actions.
+//!
+//! Not in scope: sockets, TLS, tasks (`node`), protobuf (`wire`), storage (`journal`), what is
+//! in a record beyond its header, who is enrolled (`identity`, `node`), how a fork is resolved
+//! (a person does that).
+//!
+//! Invariants: nothing is answered before it is durable · nothing enters a mirror except through
+//! `evidence::verify` · a contradiction is kept and shown, never healed · "live" is said only of
+//! a recent signed head that is held in full · no error, text or `Debug` carries record content.
+//!
+//! Modules:
+//! * [`message`] what is said; [`session`] one link, with the order of the protocol and how to
+//!   drive it; [`action`] what a session asks of its driver
+//! * [`origin`] and [`follower`] the two parts in a log
+//! * [`status`] what an operator may rely on
+//! * [`backoff`] when to dial again; [`limits`] every number; [`now`] time as it comes in
+
+pub mod action;
+pub mod backoff;
+pub mod follower;
+mod head;
+pub mod limits;
+pub mod message;
+pub mod now;
+pub mod origin;
+mod pace;
+mod queue;
+pub mod session;
+pub mod status;
+
+pub use action::{
+    Action, Close, CommitBatch, CommitTicket, CosignatureKind, EntriesRead, Failure, Fault,
+    Greeted, Party, PersistHead, PersistTicket, ReadEntries, ReadRoot, ReadTicket, RootTicket,
+    SignHead, SignTicket, SignedHead, StoreCosignature,
+};
+pub use backoff::{Backoff, BackoffError};
+pub use follower::MirroredLog;
+pub use limits::{LimitError, Limits};
+pub use message::{
+    Entries, Head, HeadAccepted, Held, Hello, Holding, Message, PROTOCOL, RefusalCode, Refused,
+    Role,
+};
+pub use now::Now;
+pub use origin::OwnLog;
+pub use session::{ConfigError, Session, SessionConfig};
+pub use status::{LinkState, LogState, LogStatus, Status};

@@ -1,0 +1,302 @@
+//! What two offices say to each other on one link.
+//!
+//! The messages are plain values; `wire` maps them to protobuf one to one. Notes (signed heads,
+//! C2SP tlog-checkpoint), proofs and record bytes travel as they are and are never re-encoded.
+//! Order on the link: see the crate's [`session`](crate::session) module.
+
+use std::fmt;
+
+use evidence::hash::Hash;
+use evidence::log::LogName;
+
+/// Version of the protocol this build speaks.
+///
+/// * 1: hello with holdings; head, entries, held; refusals with a code; ping and pong.
+pub const PROTOCOL: u32 = 1;
+
+/// One message between two offices.
+///
+/// `Debug` prints sizes instead of record bytes, so that a message in a log line or in an error
+/// never shows what a record holds.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Message {
+    /// First message of either side, sent at once when the link opens.
+    Hello(Hello),
+    /// A signed head of a log that the sender writes. Always precedes the entries it covers.
+    Head(Head),
+    /// The follower has durably stored the head and co-signed it as witness.
+    HeadAccepted(HeadAccepted),
+    /// Consecutive records of a log that the sender writes.
+    Entries(Entries),
+    /// What the follower durably holds of a log: its only truth about progress.
+    Held(Held),
+    /// Something the sender will not go on with. With `log: None` it ends the link.
+    Refused(Refused),
+    /// Liveness probe; answered by a [`Message::Pong`] of the same nonce.
+    Ping {
+        /// Any number; the answer repeats it.
+        nonce: u64,
+    },
+    /// Answer to [`Message::Ping`].
+    Pong {
+        /// The nonce of the ping.
+        nonce: u64,
+    },
+}
+
+/// Who is speaking and what it durably holds of every log that concerns the two offices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Protocol version, see [`PROTOCOL`].
+    pub protocol: u32,
+    /// Office code in upper case, e.g. `KZ-75`; must equal the one in the TLS certificate.
+    pub office: String,
+    /// Random bytes chosen when the process started: tells a restart from a second machine.
+    pub instance: [u8; 16],
+    /// Name and version of the software, for the operator, e.g. `adal 0.1.0`.
+    pub software: String,
+    /// One entry per log and epoch that the sender writes for the peer or mirrors from it.
+    pub holdings: Vec<Holding>,
+}
+
+/// The sender's part in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It writes the log.
+    Origin,
+    /// It mirrors the log.
+    Follower,
+}
+
+/// What one side durably holds of one epoch of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch, from 1.
+    pub epoch: u32,
+    /// The sender's part in it.
+    pub role: Role,
+    /// Number of records durably held.
+    pub size: u64,
+    /// Merkle root over these records.
+    pub root: Hash,
+    /// The newest signed head (full note text) the sender accepted and stored. A follower states
+    /// it whenever it has one: it is the largest head it ever co-signed and may be ahead of
+    /// `size`. An origin leaves it out.
+    pub head: Option<String>,
+}
+
+/// A signed head and the proof that it extends what the follower accepted before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Checkpoint signed by the log's key, full note text.
+    pub note: String,
+    /// Size of the last head the follower accepted (0: none), to which `proof` leads.
+    pub old_size: u64,
+    /// Consistency proof from `old_size` to the note's size.
+    pub proof: Vec<Hash>,
+}
+
+/// The follower's answer to a head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadAccepted {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Size of the accepted head.
+    pub size: u64,
+    /// Witness cosignature: one signature line of a note.
+    pub cosignature: String,
+}
+
+/// A batch of consecutive records.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entries {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Sequence of the first record.
+    pub first_seq: u64,
+    /// Size of the head (sent before) that `proof` leads to.
+    pub head_size: u64,
+    /// Exact stored bytes of each record.
+    pub records: Vec<Vec<u8>>,
+    /// Consistency proof from `first_seq + records.len()` to `head_size`.
+    pub proof: Vec<Hash>,
+}
+
+/// What the follower durably holds of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Number of records durably held, the true position to go on from.
+    pub size: u64,
+    /// Merkle root over these records.
+    pub root: Hash,
+    /// Mirror cosignature (one signature line of a note) of the signed head of this size, once
+    /// everything below that head is durable; `None` while the follower is behind the head.
+    pub cosignature: Option<String>,
+}
+
+/// A refusal: of one log, or of the whole link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The log concerned; `None`: the sender closes the link.
+    pub log: Option<LogName>,
+    /// Epoch of the log concerned; 0 where no epoch is meant.
+    pub epoch: u32,
+    /// Stable reason.
+    pub code: RefusalCode,
+    /// What happened and what to do, for the operator of the other side. Never record content.
+    pub text: String,
+    /// The signed head that shows it: the refuser's evidence (fork, rollback).
+    pub note: Option<String>,
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entries")
+            .field("log", &self.log)
+            .field("epoch", &self.epoch)
+            .field("first_seq", &self.first_seq)
+            .field("head_size", &self.head_size)
+            .field("records", &self.records.len())
+            .field("bytes", &self.records.iter().map(Vec::len).sum::<usize>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Message::Hello(m) => m.fmt(f),
+            Message::Head(m) => m.fmt(f),
+            Message::HeadAccepted(m) => m.fmt(f),
+            Message::Entries(m) => m.fmt(f),
+            Message::Held(m) => m.fmt(f),
+            Message::Refused(m) => m.fmt(f),
+            Message::Ping { nonce } => write!(f, "Ping({nonce})"),
+            Message::Pong { nonce } => write!(f, "Pong({nonce})"),
+        }
+    }
+}
+
+/// Why something was refused. The names are stable: they are on the wire, in metrics and in the
+/// operator's handbook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RefusalCode {
+    /// The refuser does not know this log or epoch, or it has no part in it.
+    UnknownLog,
+    /// The note is no valid checkpoint of this log, or a proof or record does not lead to it.
+    BadSignature,
+    /// Records do not follow what is held, or they are not covered by a head sent before.
+    Gap,
+    /// Two histories: the same log was signed or held with different content.
+    Fork,
+    /// The log of its own writer is shorter than what the other side already holds or co-signed.
+    Rollback,
+    /// The note is signed by another key than the one enrolled for this log.
+    WrongKey,
+    /// Another machine is connected under the same office code.
+    DuplicateOffice,
+    /// The protocol versions do not fit.
+    IncompatibleVersion,
+    /// The office is not enrolled, or its certificate names another one.
+    NotEnrolled,
+    /// Stored bytes of one side are damaged at the place needed; the text says whose.
+    Damaged,
+    /// The receiver has no space to store more. Passes once there is space again.
+    DiskFull,
+    /// The peer broke the order of the protocol, or something failed inside; see the text.
+    Internal,
+}
+
+impl RefusalCode {
+    /// Every code, in the order of the numbers on the wire (first = 1).
+    pub const ALL: [RefusalCode; 12] = [
+        RefusalCode::UnknownLog,
+        RefusalCode::BadSignature,
+        RefusalCode::Gap,
+        RefusalCode::Fork,
+        RefusalCode::Rollback,
+        RefusalCode::WrongKey,
+        RefusalCode::DuplicateOffice,
+        RefusalCode::IncompatibleVersion,
+        RefusalCode::NotEnrolled,
+        RefusalCode::Damaged,
+        RefusalCode::DiskFull,
+        RefusalCode::Internal,
+    ];
+
+    /// The stable name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RefusalCode::UnknownLog => "unknown_log",
+            RefusalCode::BadSignature => "bad_signature",
+            RefusalCode::Gap => "gap",
+            RefusalCode::Fork => "fork",
+            RefusalCode::Rollback => "rollback",
+            RefusalCode::WrongKey => "wrong_key",
+            RefusalCode::DuplicateOffice => "duplicate_office",
+            RefusalCode::IncompatibleVersion => "incompatible_version",
+            RefusalCode::NotEnrolled => "not_enrolled",
+            RefusalCode::Damaged => "damaged",
+            RefusalCode::DiskFull => "disk_full",
+            RefusalCode::Internal => "internal",
+        }
+    }
+
+    /// Whether a refused log goes on by itself on the same link, as soon as the follower states
+    /// its position again ([`Message::Held`]). The others stop the log until the next link.
+    #[must_use]
+    pub fn is_temporary(self) -> bool {
+        self == RefusalCode::DiskFull
+    }
+}
+
+impl fmt::Display for RefusalCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_names_are_frozen() {
+        let names: Vec<_> = RefusalCode::ALL.iter().map(|c| c.as_str()).collect();
+        assert_eq!(
+            names.join(" "),
+            "unknown_log bad_signature gap fork rollback wrong_key duplicate_office \
+             incompatible_version not_enrolled damaged disk_full internal"
+        );
+    }
+
+    #[test]
+    fn debug_of_entries_shows_no_bytes() {
+        let message = Message::Entries(Entries {
+            log: "kz-75".parse().unwrap(),
+            epoch: 1,
+            first_seq: 3,
+            head_size: 9,
+            records: vec![b"secret".to_vec()],
+            proof: vec![],
+        });
+        let text = format!("{message:?}");
+        assert!(text.contains("first_seq: 3") && text.contains("bytes: 6"), "{text}");
+        assert!(!text.contains("115"), "{text}");
+    }
+}

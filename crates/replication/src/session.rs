@@ -1,0 +1,497 @@
+//! One link between two offices: hello, the logs of both directions, liveness, fairness.
+//!
+//! # How to drive it
+//! A driver owns one `Session` per link and does nothing of its own judgement:
+//!
+//! ```text
+//! session = Session::new(config, now)?            // queues our hello
+//! loop {
+//!     while let Some(action) = session.poll() {   // drain before waiting
+//!         Send(m)                 → write to the link, in order
+//!         ReadRoot, SignHead, ReadEntries, PersistHead, CommitBatch
+//!                                 → do it, then give the ticket back with the answer:
+//!                                   root_read, head_signed, entries_read, head_persisted, stored
+//!         Greeted, StoreCosignature, Fault        → note it
+//!         Close(why)              → flush, close, drop the session
+//!     }
+//!     wait for the first of:  a message      → session.handle(now, message)
+//!                             own log grew   → session.local_grew(now, ..)
+//!                             an answer      → see above
+//!                             next_wakeup()  → session.tick(now)
+//!                             link broke     → drop the session
+//! }
+//! ```
+//! Handlers only queue; the driver only drains. `PersistHead` and `CommitBatch` of one log are
+//! executed in the order queued. Requests may be answered at once or from another thread, in any
+//! order among different logs. Two sessions must not mirror the same log at the same time: drop
+//! the old one, and wait for its requests to end, before making the new one. If an answer cannot
+//! be given, drop the session: everything starts again from what is durable.
+//!
+//! # Order of the protocol
+//! Both directions are the same and run at the same time; the link keeps the order of messages.
+//! ```text
+//! either side   Hello{holdings}                 at once, once
+//! per log       (origin compares the follower's head and position with its own tree)
+//! origin        Head{note, old_size, proof}     first, then on growth or as heartbeat
+//! follower      (persists it) HeadAccepted{witness cosignature}
+//! origin        Entries{records, proof}         below the head, within the window
+//! follower      (commits them) Held{size, root, mirror cosignature at the head}
+//! either side   Ping / Pong, Refused
+//! ```
+//! One head per log is unanswered at a time; a batch always leads to the head sent last. `Held`
+//! that repeats the known position without a cosignature means: go on from there. A refused log
+//! is silent until the next link, except after `disk_full`, which a `Held` ends.
+
+mod logs;
+
+use std::sync::Arc;
+
+use evidence::log::LogName;
+use evidence::note::{Kind, Signer, Verifier};
+use thiserror::Error;
+
+use crate::action::{Action, Close, Greeted, Party};
+use crate::follower::{Cosigners, Follower, MirroredLog};
+use crate::limits::{HOLDINGS, LimitError, Limits, PEER_TEXT};
+use crate::message::{Hello, Message, PROTOCOL, RefusalCode, Refused, Role};
+use crate::now::Now;
+use crate::origin::{Origin, OwnLog, PeerKeys};
+use crate::queue::{LogId, Queue, Reason, Violation};
+use crate::status::{LinkState, LogState, Status};
+
+/// Everything a session needs to know when the link opens.
+#[derive(Clone)]
+pub struct SessionConfig {
+    /// Domain of the installation, the first part of every origin.
+    pub domain: String,
+    /// Our office code.
+    pub office: String,
+    /// The office code in the peer's certificate.
+    pub peer: String,
+    /// Random bytes chosen when this process started.
+    pub instance: [u8; 16],
+    /// Name and version of this software.
+    pub software: String,
+    /// Our witness key.
+    pub witness: Arc<Signer>,
+    /// Our mirror key.
+    pub mirror: Arc<Signer>,
+    /// The peer's witness key; without it its witness cosignatures are ignored.
+    pub peer_witness: Option<Verifier>,
+    /// The peer's mirror key; without it its mirror cosignatures are ignored.
+    pub peer_mirror: Option<Verifier>,
+    /// Logs we write and the peer may mirror.
+    pub own: Vec<OwnLog>,
+    /// Logs the peer writes and we mirror.
+    pub mirrored: Vec<MirroredLog>,
+    /// Limits.
+    pub limits: Limits,
+}
+
+/// A configuration no session can run on.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A limit is out of bounds.
+    #[error("limits")]
+    Limits(#[from] LimitError),
+    /// A log and epoch is listed twice.
+    #[error("log {log} epoch {epoch} is listed twice")]
+    Twice {
+        /// The log.
+        log: LogName,
+        /// Its epoch.
+        epoch: u32,
+    },
+    /// A key of the wrong kind.
+    #[error("the {which} key is not a cosigner key")]
+    Key {
+        /// Which one.
+        which: &'static str,
+    },
+}
+
+/// One link. See the module's text.
+pub struct Session {
+    office: String,
+    peer: String,
+    instance: [u8; 16],
+    limits: Arc<Limits>,
+    origins: Vec<Origin>,
+    followers: Vec<Follower>,
+    queue: Queue,
+    greeted: Option<Greeted>,
+    started: u64,
+    heard: u64,
+    heard_unix: Option<i64>,
+    pings_missed: u32,
+    ping: Option<(u64, u64)>,
+    round_trip: Option<u64>,
+    /// Origin that reads next.
+    turn: usize,
+    closed: Option<(Close, i64)>,
+}
+
+impl Session {
+    /// Makes a session on a link that has just opened, and queues our hello.
+    ///
+    /// # Errors
+    /// Limits out of bounds, a log listed twice, a key that cannot co-sign.
+    pub fn new(config: SessionConfig, now: Now) -> Result<Session, ConfigError> {
+        config.limits.validate()?;
+        check_config(&config)?;
+        let limits = Arc::new(config.limits);
+        let peer_keys =
+            Arc::new(PeerKeys { witness: config.peer_witness, mirror: config.peer_mirror });
+        let keys = Arc::new(Cosigners { witness: config.witness, mirror: config.mirror });
+        let domain = config.domain;
+        let own = config.own.into_iter().enumerate();
+        let origins: Vec<Origin> = own
+            .map(|(slot, l)| Origin::new(slot, l, &domain, peer_keys.clone(), limits.clone()))
+            .collect();
+        let mirrored = config.mirrored.into_iter().enumerate();
+        let followers: Vec<Follower> = mirrored
+            .map(|(slot, l)| Follower::new(slot, l, &domain, keys.clone(), limits.clone()))
+            .collect();
+        let mut queue = Queue::new(now.mono);
+        queue.send(Message::Hello(Hello {
+            protocol: PROTOCOL,
+            office: config.office.clone(),
+            instance: config.instance,
+            software: config.software,
+            holdings: origins
+                .iter()
+                .map(Origin::holding)
+                .chain(followers.iter().map(Follower::holding))
+                .collect(),
+        }));
+        Ok(Session {
+            office: config.office,
+            peer: config.peer,
+            instance: config.instance,
+            limits,
+            origins,
+            followers,
+            queue,
+            greeted: None,
+            started: now.mono,
+            heard: now.mono,
+            heard_unix: None,
+            pings_missed: 0,
+            ping: None,
+            round_trip: None,
+            turn: 0,
+            closed: None,
+        })
+    }
+
+    /// The next thing to do, in order. `None`: wait.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.queue.pop()
+    }
+
+    /// Whether [`Action::Close`] was queued: nothing else will come.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// A message came in.
+    pub fn handle(&mut self, now: Now, message: Message) {
+        if self.is_closed() {
+            return;
+        }
+        self.heard = now.mono;
+        self.heard_unix = Some(now.unix);
+        self.pings_missed = 0;
+        let outcome = self.dispatch(now, message);
+        self.settle(now, outcome);
+    }
+
+    /// Time has passed. Harmless at any moment.
+    pub fn tick(&mut self, now: Now) {
+        if self.is_closed() {
+            return;
+        }
+        if self.greeted.is_none() {
+            if now.mono >= self.started.saturating_add(self.limits.hello_timeout) {
+                self.close(now, Close::NoHello);
+            }
+            return;
+        }
+        for follower in &mut self.followers {
+            follower.tick(now, &mut self.queue);
+        }
+        let stalled = |o: &&Origin| o.stalled_at().is_some_and(|at| at <= now.mono);
+        if let Some(log) = self.origins.iter().find(stalled).map(|o| o.log().clone()) {
+            return self.close(now, Close::Stalled { log });
+        }
+        if now.mono >= self.ping_due() {
+            if self.pings_missed >= self.limits.missed_pings {
+                return self.close(now, Close::Silent);
+            }
+            self.pings_missed += 1;
+            let nonce = self.queue.serial();
+            self.ping = Some((nonce, now.mono));
+            self.queue.send(Message::Ping { nonce });
+        }
+        self.pump(now);
+    }
+
+    /// Monotonic moment at which [`Session::tick`] must be called; `None` after the end.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<u64> {
+        if self.is_closed() {
+            return None;
+        }
+        if self.greeted.is_none() {
+            return Some(self.started.saturating_add(self.limits.hello_timeout));
+        }
+        let origins = self.origins.iter().flat_map(|o| [o.head_due(), o.stalled_at()]);
+        let followers = self.followers.iter().map(Follower::wakeup);
+        origins.chain(followers).flatten().chain([self.ping_due()]).min()
+    }
+
+    /// Refuses the peer, e.g. as a duplicate of an office that is connected already.
+    pub fn refuse(&mut self, now: Now, code: RefusalCode, text: impl Into<String>) {
+        let violation = Violation { code, text: text.into() };
+        self.settle(now, Err(violation));
+    }
+
+    /// Ends the session from our side without a reproach.
+    pub fn shut_down(&mut self, now: Now) {
+        self.close(now, Close::ShutDown);
+    }
+
+    /// What an operator may rely on now.
+    #[must_use]
+    pub fn status(&self, now: Now) -> Status {
+        let logs: Vec<_> = self
+            .origins
+            .iter()
+            .map(|o| o.status(now))
+            .chain(self.followers.iter().map(|f| f.status(now)))
+            .collect();
+        let is = |wanted: fn(&LogState) -> bool| logs.iter().any(|l| wanted(&l.state));
+        let silent = self.greeted.is_some()
+            && now.mono > self.heard.saturating_add(2 * self.limits.ping_interval);
+        let link = match &self.closed {
+            Some((Close::Refused { code, text, .. }, _)) => {
+                LinkState::Refused { code: *code, text: text.clone() }
+            }
+            Some((why, at)) => LinkState::Closed { at: *at, text: why.to_string() },
+            None if self.greeted.is_none() => LinkState::Connecting,
+            None if silent => LinkState::SilentSince(self.heard_unix.unwrap_or(now.unix)),
+            None if is(|s| matches!(s, LogState::Stopped { .. } | LogState::Paused(_))) => {
+                LinkState::Faulty
+            }
+            None if is(|s| *s != LogState::Live) => LinkState::CatchingUp,
+            None => LinkState::Live,
+        };
+        let status = Status {
+            peer: self.peer.clone(),
+            peer_software: self.greeted.as_ref().map(|g| g.software.clone()),
+            link,
+            heard_at: self.heard_unix,
+            round_trip: self.round_trip,
+            logs,
+        };
+        match &self.closed {
+            Some((why, at)) => status.closed(*at, why.to_string()),
+            None => status,
+        }
+    }
+
+    fn ping_due(&self) -> u64 {
+        let intervals = u64::from(self.pings_missed) + 1;
+        self.heard.saturating_add(self.limits.ping_interval.saturating_mul(intervals))
+    }
+
+    /// Ends what an event began: refuses the link after a violation, otherwise goes on sending.
+    fn settle(&mut self, now: Now, outcome: Result<(), Violation>) {
+        if self.is_closed() {
+            return;
+        }
+        match outcome {
+            Ok(()) => self.pump(now),
+            Err(Violation { code, text }) => {
+                let refused = Refused { log: None, epoch: 0, code, text: text.clone(), note: None };
+                self.queue.send(Message::Refused(refused));
+                self.close(now, Close::Refused { by: Party::Us, code, text });
+            }
+        }
+    }
+
+    fn close(&mut self, now: Now, why: Close) {
+        if self.closed.is_none() {
+            self.queue.close(why.clone());
+            self.closed = Some((why, now.unix));
+        }
+    }
+
+    fn dispatch(&mut self, now: Now, message: Message) -> Result<(), Violation> {
+        match message {
+            Message::Hello(hello) => return self.on_hello(hello),
+            Message::Refused(refused) => {
+                self.on_refused(now, refused);
+                return Ok(());
+            }
+            _ if self.greeted.is_none() => {
+                return Err(Violation::internal("a message came before the hello"));
+            }
+            Message::Ping { nonce } => self.queue.send(Message::Pong { nonce }),
+            Message::Pong { nonce } => self.on_pong(now, nonce),
+            Message::Head(m) => match self.follower(&m.log, m.epoch) {
+                Some(slot) => return self.followers[slot].on_head(now, m, &mut self.queue),
+                None => self.unknown(&m.log, m.epoch),
+            },
+            Message::Entries(m) => match self.follower(&m.log, m.epoch) {
+                Some(slot) => return self.followers[slot].on_entries(m, &mut self.queue),
+                None => self.unknown(&m.log, m.epoch),
+            },
+            Message::HeadAccepted(m) => match self.origin(&m.log, m.epoch) {
+                Some(slot) => return self.origins[slot].on_accepted(now, &m, &mut self.queue),
+                None => self.unknown(&m.log, m.epoch),
+            },
+            Message::Held(m) => match self.origin(&m.log, m.epoch) {
+                Some(slot) => return self.origins[slot].on_held(now, &m, &mut self.queue),
+                None => self.unknown(&m.log, m.epoch),
+            },
+        }
+        Ok(())
+    }
+
+    fn on_hello(&mut self, hello: Hello) -> Result<(), Violation> {
+        if self.greeted.is_some() {
+            return Err(Violation::internal("a second hello came"));
+        }
+        check_hello(&hello, &self.office, &self.peer, &self.instance)?;
+        let greeted = Greeted {
+            office: hello.office,
+            instance: hello.instance,
+            software: clean(&hello.software, 64),
+        };
+        self.queue.push(Action::Greeted(greeted.clone()));
+        self.greeted = Some(greeted);
+        for holding in &hello.holdings {
+            let (log, epoch) = (&holding.log, holding.epoch);
+            if let Some(slot) = self.origin(log, epoch) {
+                self.origins[slot].begin(holding, &mut self.queue);
+            } else if let Some(slot) = self.follower(log, epoch)
+                && holding.role == Role::Origin
+            {
+                self.followers[slot].begin(holding, &mut self.queue);
+            } else {
+                self.unknown(log, epoch);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_pong(&mut self, now: Now, nonce: u64) {
+        if let Some((_, sent)) = self.ping.filter(|(expected, _)| *expected == nonce) {
+            self.round_trip = Some(now.mono.saturating_sub(sent));
+            self.ping = None;
+        }
+        for follower in &mut self.followers {
+            follower.drained(nonce);
+        }
+    }
+
+    fn on_refused(&mut self, now: Now, mut refused: Refused) {
+        refused.text = clean(&refused.text, PEER_TEXT);
+        let Some(log) = &refused.log else {
+            let Refused { code, text, .. } = refused;
+            return self.close(now, Close::Refused { by: Party::Peer, code, text });
+        };
+        if let Some(slot) = self.origin(log, refused.epoch) {
+            self.origins[slot].on_refused(&refused, &mut self.queue);
+        } else if let Some(slot) = self.follower(log, refused.epoch) {
+            self.followers[slot].on_refused(&refused, &mut self.queue);
+        }
+    }
+
+    fn origin(&self, log: &LogName, epoch: u32) -> Option<usize> {
+        self.origins.iter().position(|o| o.is(log, epoch))
+    }
+
+    fn follower(&self, log: &LogName, epoch: u32) -> Option<usize> {
+        self.followers.iter().position(|f| f.is(log, epoch))
+    }
+
+    /// The peer speaks of a log in which we have no part.
+    fn unknown(&mut self, log: &LogName, epoch: u32) {
+        let text = format!(
+            "{} has no part in log {log} epoch {epoch} with {}: enrol the office, or correct its \
+             configuration",
+            self.office, self.peer
+        );
+        let id = LogId { slot: 0, log: log.clone(), epoch, own: false };
+        self.queue.refuse_log(&id, Reason::new(RefusalCode::UnknownLog, text));
+    }
+}
+
+fn check_config(config: &SessionConfig) -> Result<(), ConfigError> {
+    let own = config.own.iter().map(|l| (&l.log, l.epoch));
+    let mirrored = config.mirrored.iter().map(|l| (&l.log, l.epoch));
+    let mut all: Vec<_> = own.chain(mirrored).collect();
+    all.sort();
+    if let Some(pair) = all.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(ConfigError::Twice { log: pair[0].0.clone(), epoch: pair[0].1 });
+    }
+    let kinds = [
+        ("witness", Some(config.witness.kind())),
+        ("mirror", Some(config.mirror.kind())),
+        ("peer's witness", config.peer_witness.as_ref().map(Verifier::kind)),
+        ("peer's mirror", config.peer_mirror.as_ref().map(Verifier::kind)),
+    ];
+    for (which, kind) in kinds {
+        if kind.is_some_and(|kind| kind != Kind::Cosigner) {
+            return Err(ConfigError::Key { which });
+        }
+    }
+    Ok(())
+}
+
+fn check_hello(
+    hello: &Hello,
+    office: &str,
+    peer: &str,
+    instance: &[u8; 16],
+) -> Result<(), Violation> {
+    let refuse = |code, text: String| Err(Violation { code, text });
+    if hello.protocol != PROTOCOL {
+        let text = format!(
+            "protocol {} is spoken there, {PROTOCOL} here: update the older office",
+            hello.protocol
+        );
+        return refuse(RefusalCode::IncompatibleVersion, text);
+    }
+    if hello.instance == *instance || hello.office == office {
+        let text = format!(
+            "office {office} is linked with itself or with a copy of itself: check the address, \
+             stop the copy"
+        );
+        return refuse(RefusalCode::DuplicateOffice, text);
+    }
+    if hello.office != peer {
+        let text = format!("the certificate is that of {peer}, the office calls itself otherwise");
+        return refuse(RefusalCode::NotEnrolled, text);
+    }
+    if hello.holdings.len() > HOLDINGS {
+        return Err(Violation::internal("the hello lists too many logs"));
+    }
+    Ok(())
+}
+
+/// A text of the peer, fit for a terminal and a log line.
+fn clean(text: &str, limit: usize) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        let c = if c.is_control() { ' ' } else { c };
+        if out.len() + c.len_utf8() > limit {
+            break;
+        }
+        out.push(c);
+    }
+    out
+}

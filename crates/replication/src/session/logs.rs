@@ -1,0 +1,116 @@
+//! The driver's answers, and whose turn it is to send.
+
+use evidence::hash::Hash;
+use evidence::log::LogName;
+
+use super::Session;
+use crate::action::{
+    CommitTicket, EntriesRead, Failure, PersistTicket, ReadTicket, RootTicket, SignTicket,
+    SignedHead,
+};
+use crate::limits::READS_IN_FLIGHT;
+use crate::now::Now;
+
+impl Session {
+    /// An own log has `size` durable records now. A log this session does not know is ignored.
+    pub fn local_grew(&mut self, now: Now, log: &LogName, epoch: u32, size: u64) {
+        if let Some(slot) = self.origin(log, epoch) {
+            self.origins[slot].grew(size);
+            if self.greeted.is_some() {
+                self.settle(now, Ok(()));
+            }
+        }
+    }
+
+    /// Answer to [`Action::ReadRoot`](crate::action::Action::ReadRoot).
+    pub fn root_read(&mut self, now: Now, ticket: RootTicket, answer: Result<Hash, Failure>) {
+        if self.is_closed() {
+            return;
+        }
+        if let Some(origin) = self.origins.get_mut(ticket.slot) {
+            let outcome = origin.root_read(&ticket, answer, &mut self.queue);
+            self.settle(now, outcome);
+        }
+    }
+
+    /// Answer to [`Action::SignHead`](crate::action::Action::SignHead).
+    pub fn head_signed(
+        &mut self,
+        now: Now,
+        ticket: SignTicket,
+        answer: Result<SignedHead, Failure>,
+    ) {
+        if self.is_closed() {
+            return;
+        }
+        if let Some(origin) = self.origins.get_mut(ticket.slot) {
+            let outcome = origin.head_signed(now, &ticket, answer, &mut self.queue);
+            self.settle(now, outcome);
+        }
+    }
+
+    /// Answer to [`Action::ReadEntries`](crate::action::Action::ReadEntries).
+    pub fn entries_read(
+        &mut self,
+        now: Now,
+        ticket: ReadTicket,
+        answer: Result<EntriesRead, Failure>,
+    ) {
+        if self.is_closed() {
+            return;
+        }
+        if let Some(origin) = self.origins.get_mut(ticket.slot) {
+            let outcome = origin.entries_read(now, &ticket, answer, &mut self.queue);
+            self.settle(now, outcome);
+        }
+    }
+
+    /// Answer to [`Action::PersistHead`](crate::action::Action::PersistHead): `Ok` only once the
+    /// head is durable.
+    pub fn head_persisted(&mut self, now: Now, ticket: PersistTicket, answer: Result<(), Failure>) {
+        if self.is_closed() {
+            return;
+        }
+        if let Some(follower) = self.followers.get_mut(ticket.slot) {
+            let outcome = follower.head_persisted(now, &ticket, answer, &mut self.queue);
+            self.settle(now, outcome);
+        }
+    }
+
+    /// Answer to [`Action::CommitBatch`](crate::action::Action::CommitBatch): `Ok` only once the
+    /// records are durable.
+    pub fn stored(&mut self, now: Now, ticket: CommitTicket, answer: Result<(), Failure>) {
+        if self.is_closed() {
+            return;
+        }
+        if let Some(follower) = self.followers.get_mut(ticket.slot) {
+            let outcome = follower.stored(now, &ticket, answer, &mut self.queue);
+            self.settle(now, outcome);
+        }
+    }
+
+    /// Sends the heads that are due, then lets the logs read in turn, so that a long backlog of
+    /// one does not keep the others waiting.
+    pub(super) fn pump(&mut self, now: Now) {
+        if self.greeted.is_none() || self.is_closed() {
+            return;
+        }
+        for origin in &mut self.origins {
+            if origin.head_due().is_some_and(|at| at <= now.mono) {
+                origin.send_head(now, &mut self.queue);
+            }
+        }
+        let count = self.origins.len();
+        let mut reading = self.origins.iter().filter(|o| o.reading()).count();
+        for _ in 0..count {
+            if reading >= READS_IN_FLIGHT {
+                break;
+            }
+            let slot = self.turn % count;
+            self.turn = slot + 1;
+            if self.origins[slot].read_next(&mut self.queue) {
+                reading += 1;
+            }
+        }
+    }
+}

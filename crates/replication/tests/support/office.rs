@@ -1,0 +1,242 @@
+//! One office: what is on its disk, and the driver's side of the actions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evidence::checkpoint::{Checkpoint, verify_cosignature};
+use evidence::log::origin;
+use evidence::merkle::{consistency_proof, root_at};
+use evidence::note::Signer;
+use evidence::record::Record;
+use evidence::{Hash, LogName};
+use replication::{
+    Action, CosignatureKind, EntriesRead, Failure, Fault, Limits, MirroredLog, Now, OwnLog,
+    Session, SessionConfig, SignedHead, StoreCosignature,
+};
+
+use super::{DOMAIN, Tree, record};
+
+/// A log as it is on disk.
+#[derive(Clone, Default)]
+pub struct Stored {
+    pub records: Vec<Vec<u8>>,
+    pub tree: Tree,
+}
+
+impl Stored {
+    pub fn push(&mut self, bytes: Vec<u8>) {
+        self.tree.push(Record::parse(bytes.clone()).unwrap().leaf_hash());
+        self.records.push(bytes);
+    }
+
+    pub fn size(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    pub fn root(&self) -> Hash {
+        self.tree.frontier.root()
+    }
+
+    pub fn root_at(&self, size: u64) -> Hash {
+        root_at(&self.tree, size).unwrap()
+    }
+}
+
+/// What survives a crash.
+#[derive(Clone)]
+pub struct Mirror {
+    pub stored: Stored,
+    pub head: Option<(u64, String)>,
+}
+
+#[derive(Clone)]
+pub struct Office {
+    pub code: String,
+    pub own: BTreeMap<LogName, Stored>,
+    pub mirrors: BTreeMap<LogName, Mirror>,
+    pub cosignatures: Vec<StoreCosignature>,
+    pub faults: Vec<Fault>,
+    pub disk_full: bool,
+    /// Reading this log finds damage.
+    pub damaged: Option<LogName>,
+    pub instance: u8,
+    pub heads_signed: BTreeMap<(LogName, u64), Hash>,
+}
+
+pub fn key(name: &str) -> [u8; 32] {
+    evidence::hash::sha256(name.as_bytes())
+}
+
+pub fn log_signer(log: &LogName) -> Signer {
+    let name = origin(DOMAIN, log, 1);
+    Signer::log(&name, &key(&name)).unwrap()
+}
+
+pub fn cosigner(office: &str, role: &str) -> Signer {
+    let name = format!("{DOMAIN}/{role}/{}", office.to_lowercase());
+    Signer::cosigner(&name, &key(&name)).unwrap()
+}
+
+impl Office {
+    pub fn new(code: &str, own: &[&str], mirrors: &[&str]) -> Office {
+        let mirror = || Mirror { stored: Stored::default(), head: None };
+        Office {
+            code: code.to_owned(),
+            own: own.iter().map(|n| (super::name(n), Stored::default())).collect(),
+            mirrors: mirrors.iter().map(|n| (super::name(n), mirror())).collect(),
+            cosignatures: Vec::new(),
+            faults: Vec::new(),
+            disk_full: false,
+            damaged: None,
+            instance: code.len() as u8 * 40,
+            heads_signed: BTreeMap::new(),
+        }
+    }
+
+    pub fn append(&mut self, log: &LogName, salt: u64) -> u64 {
+        let stored = self.own.get_mut(log).unwrap();
+        let seq = stored.size();
+        stored.push(record(log, 1, seq, salt));
+        seq + 1
+    }
+
+    pub fn config(&self, peer: &str, limits: &Limits) -> SessionConfig {
+        SessionConfig {
+            domain: DOMAIN.to_owned(),
+            office: self.code.clone(),
+            peer: peer.to_owned(),
+            instance: [self.instance; 16],
+            software: "adal test".to_owned(),
+            witness: Arc::new(cosigner(&self.code, "witness")),
+            mirror: Arc::new(cosigner(&self.code, "mirror")),
+            peer_witness: Some(cosigner(peer, "witness").verifier()),
+            peer_mirror: Some(cosigner(peer, "mirror").verifier()),
+            own: self.own.iter().map(|(log, s)| own_log(log, s)).collect(),
+            mirrored: self.mirrors.iter().map(|(log, m)| mirrored_log(log, m)).collect(),
+            limits: limits.clone(),
+        }
+    }
+
+    /// Executes one request against the disk and gives the answer to the session.
+    pub fn execute(&mut self, now: Now, action: Action, session: &mut Session) {
+        match action {
+            Action::ReadRoot(r) => {
+                let answer = self.readable(&r.log).map(|()| self.own[&r.log].root_at(r.size));
+                session.root_read(now, r.ticket, answer);
+            }
+            Action::SignHead(r) => {
+                let answer = self.sign(&r.log, r.old_size, r.size);
+                session.head_signed(now, r.ticket, answer);
+            }
+            Action::ReadEntries(r) => {
+                let answer = self.read(&r.log, r.from, r.max_bytes, r.head_size);
+                session.entries_read(now, r.ticket, answer);
+            }
+            Action::PersistHead(r) => {
+                let mirror = self.mirrors.get_mut(&r.log).unwrap();
+                let answer = if self.disk_full {
+                    Err(Failure::DiskFull)
+                } else if mirror.head.as_ref().map(|h| h.0) != r.replaces {
+                    Err(Failure::OutOfStep)
+                } else {
+                    mirror.head = Some((r.size, r.note));
+                    Ok(())
+                };
+                session.head_persisted(now, r.ticket, answer);
+            }
+            Action::CommitBatch(r) => {
+                let answer = self.commit(*r.batch);
+                session.stored(now, r.ticket, answer);
+            }
+            Action::StoreCosignature(c) => {
+                let role = match c.kind {
+                    CosignatureKind::Witness => "witness",
+                    CosignatureKind::Mirror => "mirror",
+                };
+                let other = if self.code == "KZ" { "KZ-75" } else { "KZ" };
+                let verifier = cosigner(other, role).verifier();
+                assert_eq!(verify_cosignature(&c.note, &c.line, &verifier), Ok(c.time));
+                self.cosignatures.push(c);
+            }
+            Action::Fault(fault) => self.faults.push(fault),
+            Action::Greeted(_) | Action::Send(_) | Action::Close(_) => {}
+        }
+    }
+
+    fn readable(&self, log: &LogName) -> Result<(), Failure> {
+        if self.damaged.as_ref() == Some(log) { Err(Failure::Damaged) } else { Ok(()) }
+    }
+
+    fn sign(&mut self, log: &LogName, old: u64, size: u64) -> Result<SignedHead, Failure> {
+        let stored = &self.own[log];
+        let root = stored.root_at(size);
+        let earlier = *self.heads_signed.entry((log.clone(), size)).or_insert(root);
+        assert_eq!(earlier, root, "a log key never signs two roots for one size");
+        let checkpoint = Checkpoint { origin: origin(DOMAIN, log, 1), size, root };
+        let note = checkpoint.sign(&log_signer(log)).unwrap();
+        Ok(SignedHead { note, proof: consistency_proof(&stored.tree, old, size).unwrap() })
+    }
+
+    fn read(
+        &self,
+        log: &LogName,
+        from: u64,
+        max_bytes: usize,
+        head_size: u64,
+    ) -> Result<EntriesRead, Failure> {
+        self.readable(log)?;
+        let stored = &self.own[log];
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        for record in &stored.records[from as usize..head_size as usize] {
+            bytes += record.len();
+            if bytes > max_bytes && !records.is_empty() {
+                break;
+            }
+            records.push(record.clone());
+        }
+        let end = from + records.len() as u64;
+        Ok(EntriesRead { records, proof: consistency_proof(&stored.tree, end, head_size).unwrap() })
+    }
+
+    fn commit(&mut self, batch: evidence::verify::VerifiedBatch) -> Result<(), Failure> {
+        if self.disk_full {
+            return Err(Failure::DiskFull);
+        }
+        let mirror = self.mirrors.get_mut(batch.log()).unwrap();
+        if batch.first_seq() != mirror.stored.size() {
+            return Err(Failure::OutOfStep);
+        }
+        assert!(mirror.head.as_ref().is_some_and(|h| h.0 >= batch.end()), "no head covers it");
+        let parts = batch.into_parts();
+        for (record, nodes) in parts.records.into_iter().zip(parts.nodes) {
+            assert_eq!(nodes[0], record.leaf_hash());
+            mirror.stored.push(record.into_bytes());
+        }
+        assert_eq!(mirror.stored.tree.frontier, parts.frontier);
+        Ok(())
+    }
+}
+
+pub fn own_log(log: &LogName, stored: &Stored) -> OwnLog {
+    OwnLog {
+        log: log.clone(),
+        epoch: 1,
+        verifier: log_signer(log).verifier(),
+        size: stored.size(),
+        root: stored.root(),
+        witnessed: None,
+        mirrored: None,
+    }
+}
+
+pub fn mirrored_log(log: &LogName, mirror: &Mirror) -> MirroredLog {
+    MirroredLog {
+        log: log.clone(),
+        epoch: 1,
+        verifier: log_signer(log).verifier(),
+        frontier: mirror.stored.tree.frontier.clone(),
+        head: mirror.head.as_ref().map(|h| h.1.clone()),
+        head_at: None,
+    }
+}
