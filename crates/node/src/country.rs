@@ -1,0 +1,172 @@
+//! What the centre has published to every office: enrolled offices and classifiers.
+//!
+//! Folded from `kz/all`, which the centre writes and every region mirrors, so each office knows
+//! it with no network. Until the first record arrives the built-in classifiers hold.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use domain::office::{OfficeEnrolled, OfficeFact};
+use domain::{Classifiers, Fact, OfficeCode};
+use evidence::log::LogName;
+use evidence::record::HeadRef;
+use journal::{Journal, LogInfo, ReadError, Role};
+
+use crate::facts;
+
+/// Records read from the journal at once.
+const BATCH: usize = 256;
+/// Bytes read from the journal at once.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// What is known at one moment. Immutable: readers keep their copy while the next one is made.
+#[derive(Clone)]
+pub struct Known {
+    /// Enrolled offices by code.
+    pub offices: BTreeMap<OfficeCode, OfficeEnrolled>,
+    /// The classifiers in force.
+    pub classifiers: Classifiers,
+    /// The newest head of `kz/all` that the centre signed, this node accepted, and what is known
+    /// here covers. At the centre: what it has itself recorded.
+    pub head: Option<HeadRef>,
+}
+
+/// Holds the newest [`Known`].
+pub struct Country {
+    known: RwLock<Arc<Known>>,
+    /// Epoch and next sequence to fold; locked while folding, so folds do not overtake.
+    next: Mutex<(u32, u64)>,
+}
+
+impl Country {
+    /// Knows nothing but the built-in classifiers.
+    pub fn new(built_in: Classifiers) -> Country {
+        let known = Known { offices: BTreeMap::new(), classifiers: built_in, head: None };
+        Country { known: RwLock::new(Arc::new(known)), next: Mutex::new((1, 0)) }
+    }
+
+    /// What is known now.
+    pub fn known(&self) -> Arc<Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Folds what the journal holds of `log` beyond the last call. `accepted` tells the newest
+    /// accepted head of an epoch of the mirrored log; it is not asked about an own log. A record
+    /// that is not understood is passed over, so that the others are known.
+    ///
+    /// # Errors
+    /// The first record that cannot be read; what was folded before it is known, and the next call
+    /// begins with it.
+    pub fn catch_up(
+        &self,
+        journal: &Journal,
+        log: &LogName,
+        accepted: impl Fn(u32) -> Option<HeadRef>,
+    ) -> Result<(), ReadError> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        for info in journal.logs().into_iter().filter(|info| info.log == *log) {
+            if info.epoch > next.0 {
+                *next = (info.epoch, 0);
+            }
+            let mut stopped = None;
+            while info.epoch == next.0 && next.1 < info.size {
+                let range = facts::range(journal, (log, info.epoch), next.1, BATCH, BATCH_BYTES);
+                let mut known = (*self.known()).clone();
+                for record in &range.records {
+                    fold(&mut known, facts::open_part_or_unknown(record));
+                }
+                // Known first, then passed over: a record is never lost between the two.
+                self.publish(known);
+                next.1 += range.records.len() as u64;
+                stopped = range.stopped;
+                if stopped.is_some() || range.records.is_empty() {
+                    break;
+                }
+            }
+            if info.epoch == next.0 {
+                self.look_for_head(journal, &info, next.1, &accepted)?;
+            }
+            if let Some(error) = stopped {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over the newest head that covers no more than the first `folded` records.
+    fn look_for_head(
+        &self,
+        journal: &Journal,
+        info: &LogInfo,
+        folded: u64,
+        accepted: &impl Fn(u32) -> Option<HeadRef>,
+    ) -> Result<(), ReadError> {
+        let head = match info.role {
+            Role::Own if folded > 0 => {
+                let root = journal.root_at(&info.log, info.epoch, folded)?;
+                Some(HeadRef { size: folded, root })
+            }
+            Role::Own => None,
+            Role::Mirror => accepted(info.epoch).filter(|head| (1..=folded).contains(&head.size)),
+        };
+        let known = self.known();
+        if head.is_some() && head != known.head {
+            self.publish(Known { head, ..(*known).clone() });
+        }
+        Ok(())
+    }
+
+    fn publish(&self, known: Known) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+    }
+}
+
+fn fold(known: &mut Known, fact: Fact) {
+    match fact {
+        Fact::Office(OfficeFact::Enrolled(office)) => {
+            known.offices.insert(office.code.clone(), office);
+        }
+        other => {
+            known.classifiers.apply(&other);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{desk, enrolment, log};
+
+    #[tokio::test]
+    async fn the_head_is_one_that_was_accepted_and_is_covered() {
+        let (centre, region) = (desk("KZ").await, desk("KZ-75").await);
+        let all = log("kz/all");
+        centre.record(&all, &[enrolment("KZ-71"), enrolment("KZ-75")]).await;
+        region.mirror(&centre, &all).await;
+        let country = Country::new(Classifiers::built_in().unwrap());
+        let journal = &region.office.journal;
+        let head = |size, byte| HeadRef { size, root: [byte; 32] };
+        country.catch_up(journal, &all, |_| None).unwrap();
+        assert_eq!(country.known().head, None, "none was accepted");
+        country.catch_up(journal, &all, |_| Some(head(3, 3))).unwrap();
+        assert_eq!(country.known().head, None, "it covers more than is known");
+        country.catch_up(journal, &all, |_| Some(head(2, 2))).unwrap();
+        assert_eq!(country.known().head, Some(head(2, 2)));
+        country.catch_up(journal, &all, |_| Some(head(3, 3))).unwrap();
+        assert_eq!(country.known().head, Some(head(2, 2)), "the covered one stays");
+        assert_eq!(country.known().offices.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_centre_covers_what_it_has_recorded() {
+        let centre = desk("KZ").await;
+        let all = log("kz/all");
+        let country = &centre.office.country;
+        country.catch_up(&centre.office.journal, &all, |_| None).unwrap();
+        assert_eq!(country.known().head, None);
+        centre.record(&all, &[enrolment("KZ-71")]).await;
+        country.catch_up(&centre.office.journal, &all, |_| None).unwrap();
+        let info = centre.office.journal.log(&all, 1).unwrap();
+        assert_eq!(country.known().head, Some(HeadRef { size: 1, root: info.root }));
+    }
+}

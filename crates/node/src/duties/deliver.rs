@@ -1,0 +1,213 @@
+//! Notes the arrival of directives: for each dispatch in the mirror of `kz/<office>` the region's
+//! own fact `task.delivered`, once.
+//!
+//! The cursor is committed with the fact, and the task's stream must not exist yet, so neither a
+//! crash nor a second run delivers twice.
+
+use domain::directive::{DispatchFact, DispatchIssued};
+use domain::ids::PersonId;
+use domain::permission::{Actor, Role};
+use domain::task::{DeliverTask, TaskRequest};
+use domain::{Fact, Post, Request};
+use evidence::record::Record;
+use journal::{Control, LogInfo, Transaction};
+use tracing::{Instrument, error, info};
+use uuid::Uuid;
+
+use crate::decide::{self, ExecuteError, Order};
+use crate::facts;
+use crate::office::{Office, SharedOffice, downlink};
+use crate::project::chain;
+use crate::told::Told;
+use crate::trace;
+
+const BATCH: usize = 64;
+const BATCH_BYTES: usize = 1024 * 1024;
+const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+const SUBJECT: &str = "directives";
+
+/// Runs until shutdown; on the coordinator there is nothing to deliver.
+pub async fn run(office: SharedOffice) -> Result<(), String> {
+    let stopping = office.supervisor.stopping();
+    let mut grown = office.writer.grown();
+    let mut told = Told::default();
+    loop {
+        grown.borrow_and_update();
+        let done = deliver_all(&office).await;
+        match &done {
+            Ok(()) => told.forget(SUBJECT),
+            // It is met again after every group: once is enough.
+            Err(reason) if told.is_new(SUBJECT, reason) => error!(reason, "deliver directives"),
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = stopping.cancelled() => return Ok(()),
+            changed = grown.changed() => changed.map_err(|_| "the writer has gone".to_owned())?,
+            () = tokio::time::sleep(RETRY), if done.is_err() => {}
+        }
+    }
+}
+
+/// Delivers what is there; up to a damaged record, if there is one.
+async fn deliver_all(office: &Office) -> Result<(), String> {
+    let log = downlink(&office.code).map_err(|error| error.to_string())?;
+    for info in office.journal.logs().into_iter().filter(|info| info.log == log) {
+        let key = format!("duty/deliver/{log}/{}", info.epoch).into_bytes();
+        let cursor = office.journal.control(&key);
+        // Without a cursor from the start: a task that is there is not delivered twice.
+        let mut next = cursor.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
+        while next < info.size {
+            let from = (&log, info.epoch);
+            let range = facts::range(&office.journal, from, next, BATCH, BATCH_BYTES);
+            for record in &range.records {
+                next += 1;
+                let cursor = Control { key: key.clone(), value: next.to_be_bytes().to_vec() };
+                deliver(office, record, &info, cursor).await?;
+            }
+            match range.stopped {
+                Some(error) => return Err(chain(&error)),
+                None if range.records.is_empty() => return Err(format!("no record {next}")),
+                None => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn deliver(
+    office: &Office,
+    record: &Record,
+    info: &LogInfo,
+    cursor: Control,
+) -> Result<(), String> {
+    // What is not understood is no directive for this build, and holds back none behind it.
+    let Fact::Dispatch(DispatchFact::Issued(issued)) = facts::open_part_or_unknown(record) else {
+        return advance(office, cursor).await;
+    };
+    let order = order(record, info, issued, cursor.clone());
+    let span = tracing::info_span!("deliver task", office = %office.code);
+    trace::adopt(&span, record.header().trace.as_ref());
+    let directive = order.stream_id;
+    match decide::execute(office, &node_actor(office)?, order).instrument(span).await {
+        Ok(_) => {
+            info!(%directive, "directive delivered");
+            Ok(())
+        }
+        // The task is there already: an earlier run was cut between its fact and its answer.
+        Err(ExecuteError::VersionConflict { .. }) => advance(office, cursor).await,
+        // A rule says the same at every try: it is told, and holds back none behind it.
+        Err(ExecuteError::Refused(refusal)) => {
+            error!(%directive, reason = %refusal, "a directive cannot be delivered");
+            advance(office, cursor).await
+        }
+        Err(error) => Err(chain(&error)),
+    }
+}
+
+fn order(record: &Record, info: &LogInfo, issued: DispatchIssued, cursor: Control) -> Order {
+    let header = record.header();
+    // The same dispatch always makes the same command.
+    let command_id = Uuid::new_v5(&Uuid::from_bytes(header.event_id), b"deliver");
+    Order {
+        command_id,
+        stream_id: issued.directive.uuid(),
+        expected_version: 0,
+        occurred_at: None,
+        zone: None,
+        causation: Uuid::from_bytes(header.event_id),
+        correlation: issued.directive.uuid(),
+        request: Request::Task(TaskRequest::Deliver(DeliverTask {
+            log_epoch: info.epoch,
+            log_index: header.seq,
+            due: issued.due,
+            indicators: issued.indicators,
+            evidence_required: issued.evidence_required,
+        })),
+        request_hash: record.leaf_hash(),
+        controls: vec![cursor],
+    }
+}
+
+async fn advance(office: &Office, cursor: Control) -> Result<(), String> {
+    let transaction = Transaction { controls: vec![cursor], ..Transaction::default() };
+    office.writer.write(transaction).await.map(drop).map_err(|error| chain(&error))
+}
+
+/// The node itself: nobody's pseudonym, the post `<office>/node`.
+fn node_actor(office: &Office) -> Result<Actor, String> {
+    let post = format!("{}/node", office.logs.own);
+    Ok(Actor {
+        person: PersonId::new(Uuid::nil()),
+        post: Post::new(&post).map_err(|error| error.to_string())?,
+        role: Role::Node,
+        office: office.code.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::{DirectiveId, DispatchId};
+
+    use super::*;
+    use crate::testing::{Desk, desk, log};
+
+    fn dispatch(number: u128) -> (Uuid, Fact) {
+        let directive = DirectiveId::new(Uuid::from_u128(number));
+        let office: domain::OfficeCode = "KZ-75".parse().unwrap();
+        let id = DispatchId::of(directive, &office).uuid();
+        let issued = DispatchIssued {
+            directive,
+            office,
+            due: "2026-12-20".parse().unwrap(),
+            subject: domain::Code::new("reception").unwrap(),
+            order_number: None,
+            indicators: Vec::new(),
+            evidence_required: Vec::new(),
+        };
+        (id, issued.into())
+    }
+
+    /// A centre that has issued directives, one of them not to be decoded, and their region.
+    async fn issued(undecodable: u128, numbers: std::ops::RangeInclusive<u128>) -> (Desk, Desk) {
+        let (centre, region) = (desk("KZ").await, desk("KZ-75").await);
+        let down = log("kz/kz-75");
+        centre.office.journal.ensure_own_log(&down, 1).unwrap();
+        for number in numbers {
+            let (id, fact) = dispatch(number);
+            let mut draft = centre.draft(&down, id, &fact);
+            if number == undecodable {
+                draft.open = vec![0xff; 7];
+            }
+            centre.append(&down, draft).await;
+        }
+        region.mirror(&centre, &down).await;
+        (centre, region)
+    }
+
+    fn delivered(region: &Desk) -> Vec<u128> {
+        let records = region.records(&log("kz-75"));
+        records.iter().map(|record| u128::from_be_bytes(record.header().stream.id)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_not_understood_holds_back_no_directive() {
+        let (_centre, region) = issued(1, 1..=3).await;
+        for _ in 0..2 {
+            assert_eq!(deliver_all(&region.office).await, Ok(()));
+            assert_eq!(delivered(&region), [2, 3], "each once");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_record_holds_back_none_before_it() {
+        let (centre, region) = issued(0, 1..=4).await;
+        let third = &centre.records(&log("kz/kz-75"))[2];
+        region.flip(third);
+        let stopped = deliver_all(&region.office).await.unwrap_err();
+        assert!(stopped.contains("kz/kz-75:1:2 is damaged"), "{stopped}");
+        assert_eq!(delivered(&region), [1, 2]);
+        region.flip(third);
+        assert_eq!(deliver_all(&region.office).await, Ok(()));
+        assert_eq!(delivered(&region), [1, 2, 3, 4], "and goes on where it stopped");
+    }
+}

@@ -1,0 +1,290 @@
+//! The command service: facts come in here, each by an authenticated person.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use domain::access::{AccessRequest, OpenRecords};
+use domain::ids::{EventId, PersonId};
+use domain::permission::{self, Actor};
+use domain::{Code, Post};
+use evidence::record::Record;
+use telemetry::trace::TraceParent;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Extensions, Request, Response, Status, Streaming};
+use tracing::Instrument;
+use uuid::Uuid;
+use vault::KeyId;
+use wire::pb::command::v1 as pb;
+use wire::pb::command::v1::command_service_server::CommandService;
+use wire::pb::common::v1::Position;
+use wire::status::Fault;
+use zeroize::Zeroizing;
+
+use crate::decide::{self, Order, Receipt};
+use crate::grpc::{access, errors, instant, operator, position};
+use crate::office::{Office, SharedOffice};
+use crate::seal::associated_data;
+use crate::supervisor::OnEnd;
+use crate::trace;
+
+/// Commands of one `ExecuteMany` stream under way at once. They share group commits, so this
+/// bounds memory, not speed.
+const UNDER_WAY: u32 = 128;
+
+/// Serves [`CommandService`] for one office.
+#[derive(Clone)]
+pub struct Commands {
+    office: SharedOffice,
+}
+
+impl Commands {
+    /// The service of `office`.
+    pub fn new(office: SharedOffice) -> Commands {
+        Commands { office }
+    }
+}
+
+type Outcomes = Pin<Box<dyn Stream<Item = Result<pb::CommandOutcome, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl CommandService for Commands {
+    async fn execute(
+        &self,
+        request: Request<pb::Command>,
+    ) -> Result<Response<pb::CommandReceipt>, Status> {
+        let actor = actor(request.extensions(), &self.office)?;
+        let span = command_span(&self.office);
+        trace::adopt_call(&span, request.metadata());
+        let outcome = execute(&self.office, &actor, request.into_inner()).instrument(span).await;
+        outcome.map(Response::new)
+    }
+
+    type ExecuteManyStream = Outcomes;
+
+    async fn execute_many(
+        &self,
+        request: Request<Streaming<pb::Command>>,
+    ) -> Result<Response<Outcomes>, Status> {
+        let actor = Arc::new(actor(request.extensions(), &self.office)?);
+        let parent = trace::of_call(request.metadata());
+        let (send, outcomes) = mpsc::channel(UNDER_WAY as usize);
+        let many = Many { office: self.office.clone(), actor, parent, send };
+        let running = many.run(request.into_inner());
+        self.office.supervisor.spawn("execute many", OnEnd::Ignore, running);
+        Ok(Response::new(Box::pin(ReceiverStream::new(outcomes))))
+    }
+
+    async fn open_record(
+        &self,
+        request: Request<pb::OpenRecordRequest>,
+    ) -> Result<Response<pb::OpenRecordResponse>, Status> {
+        let actor = actor(request.extensions(), &self.office)?;
+        let span = tracing::info_span!("open record", office = %self.office.code);
+        trace::adopt_call(&span, request.metadata());
+        open(&self.office, &actor, request.into_inner()).instrument(span).await.map(Response::new)
+    }
+}
+
+/// One `ExecuteMany` stream.
+struct Many {
+    office: SharedOffice,
+    actor: Arc<Actor>,
+    parent: Option<TraceParent>,
+    send: mpsc::Sender<Result<pb::CommandOutcome, Status>>,
+}
+
+impl Many {
+    async fn run(self, mut commands: Streaming<pb::Command>) -> Result<(), String> {
+        let permits = Arc::new(Semaphore::new(UNDER_WAY as usize));
+        let stopping = self.office.supervisor.stopping();
+        let last = loop {
+            let permit = permits.clone().acquire_owned().await.map_err(|e| e.to_string())?;
+            let received = tokio::select! {
+                () = stopping.cancelled() => break Some(Fault::Stopping.into()),
+                received = commands.message() => received,
+            };
+            match received {
+                Ok(Some(command)) => self.begin(command, permit),
+                Ok(None) => break None,
+                // Malformed, too large, or the caller has gone: said to whoever still listens.
+                Err(status) => break Some(status),
+            }
+        };
+        if let Some(status) = last {
+            // Behind the outcomes of what is under way.
+            let _all = permits.acquire_many(UNDER_WAY).await.map_err(|e| e.to_string())?;
+            let _ = self.send.send(Err(status)).await;
+        }
+        Ok(())
+    }
+
+    fn begin(&self, command: pb::Command, permit: OwnedSemaphorePermit) {
+        let (office, actor) = (self.office.clone(), self.actor.clone());
+        let (send, parent) = (self.send.clone(), self.parent);
+        self.office.supervisor.spawn("execute one of many", OnEnd::Ignore, async move {
+            let span = command_span(&office);
+            if let Some(parent) = parent {
+                parent.adopt(&span);
+            }
+            let outcome = outcome(&office, &actor, command).instrument(span).await;
+            // A caller that has gone learns the outcome by repeating the command.
+            let _ = send.send(Ok(outcome)).await;
+            drop(permit);
+            Ok(())
+        });
+    }
+}
+
+fn command_span(office: &Office) -> tracing::Span {
+    tracing::info_span!("command", office = %office.code, request = tracing::field::Empty)
+}
+
+/// The actor of a request: from the certificate, never from what is sent.
+fn actor(extensions: &Extensions, office: &Office) -> Result<Actor, Status> {
+    let principal = access::person(extensions, office)?;
+    let text = format!("{}/{}", office.logs.own, principal.role.as_str());
+    let post = Post::new(&text).map_err(|error| Status::internal(error.to_string()))?;
+    Ok(Actor {
+        person: PersonId::new(principal.id),
+        post,
+        role: principal.role,
+        office: office.code.clone(),
+    })
+}
+
+async fn execute(
+    office: &Office,
+    actor: &Actor,
+    command: pb::Command,
+) -> Result<pb::CommandReceipt, Status> {
+    let request_hash = office.request_hash(&wire::canonical_bytes(&command));
+    let decoded = wire::decode_command(command);
+    let (meta, request) = decoded?;
+    tracing::Span::current().record("request", request.name());
+    let order = Order {
+        command_id: meta.command_id.uuid(),
+        stream_id: meta.stream,
+        expected_version: meta.expected_version,
+        occurred_at: meta.occurred_at,
+        zone: meta.zone,
+        causation: meta.causation.unwrap_or_default(),
+        correlation: meta.correlation.unwrap_or_default(),
+        request,
+        request_hash,
+        controls: Vec::new(),
+    };
+    let name = order.request.name();
+    let began = Instant::now();
+    let outcome = decide::execute(office, actor, order).await;
+    office.metrics.command(errors::outcome(&outcome), began.elapsed());
+    outcome.map(receipt).map_err(|error| errors::execute(&error, name))
+}
+
+async fn outcome(office: &Office, actor: &Actor, command: pb::Command) -> pb::CommandOutcome {
+    use pb::command_outcome::Outcome;
+    let command_id = command.meta.as_ref().map(|meta| meta.command_id.clone()).unwrap_or_default();
+    let outcome = match execute(office, actor, command).await {
+        Ok(receipt) => Outcome::Receipt(receipt),
+        Err(status) => Outcome::Failure(wire::status::failure(&status)),
+    };
+    pb::CommandOutcome { command_id, outcome: Some(outcome) }
+}
+
+fn receipt(receipt: Receipt) -> pb::CommandReceipt {
+    pb::CommandReceipt {
+        log: receipt.first.log.to_string(),
+        epoch: receipt.first.epoch,
+        first_sequence: receipt.first.seq,
+        last_sequence: receipt.last_sequence,
+        stream_id: receipt.stream_id.to_string(),
+        stream_version: receipt.stream_version,
+        recorded_at: Some(instant(receipt.recorded_at)),
+        replayed: receipt.replayed,
+        reg_no: receipt.reg_no.unwrap_or_default(),
+    }
+}
+
+/// Opens one sealed part. The opening is recorded first: if that fails, nothing is shown.
+async fn open(
+    office: &Office,
+    actor: &Actor,
+    request: pb::OpenRecordRequest,
+) -> Result<pb::OpenRecordResponse, Status> {
+    let purpose = Code::new(&request.purpose)
+        .map_err(|error| errors::field("purpose", &error.to_string()))?;
+    let opening = |events| {
+        domain::Request::Access(AccessRequest::Open(OpenRecords {
+            events,
+            purpose: purpose.clone(),
+        }))
+    };
+    // Whoever may open nothing does not even learn what there is.
+    permission::check(actor, &office.code, &opening(Vec::new()))
+        .map_err(|refusal| Fault::Refused { request: "open_record", refusal })?;
+    let record = find_record(office, request.record)?;
+    let header = record.header();
+    if record.sealed().is_empty() {
+        return Err(Fault::NothingSealed.into());
+    }
+    // Made ready before the opening is recorded, so that no opening is recorded that shows
+    // nothing; shown only after it is recorded.
+    let personal = unseal(office, &record)?;
+    let personal_json = wire::personal_json(header.type_code, header.schema_version, &personal)
+        .ok_or_else(|| Status::unimplemented("the sealed part is of a newer software"))?;
+    let order = Order {
+        command_id: Uuid::now_v7(),
+        stream_id: actor.person.uuid(),
+        expected_version: 0,
+        occurred_at: None,
+        zone: None,
+        causation: Uuid::from_bytes(header.event_id),
+        correlation: Uuid::from_bytes(header.correlation_id),
+        request: opening(vec![EventId::from(header.event_id)]),
+        request_hash: [0; 32],
+        controls: Vec::new(),
+    };
+    let opening = decide::execute(office, actor, order).await;
+    let opening = opening.map_err(|error| errors::execute(&error, "open_record"))?;
+    office.metrics.records_opened(1);
+    Ok(pb::OpenRecordResponse {
+        position: Some(position(&record)),
+        type_name: domain::Fact::name_of(header.type_code).unwrap_or_default().to_owned(),
+        open_json: wire::open_json(header.type_code, header.schema_version, record.open(), true),
+        personal_json: personal_json.to_string(),
+        opening: Some(Position {
+            log: opening.first.log.to_string(),
+            epoch: opening.first.epoch,
+            sequence: opening.first.seq,
+        }),
+    })
+}
+
+fn find_record(
+    office: &Office,
+    record: Option<pb::open_record_request::Record>,
+) -> Result<Record, Status> {
+    use pb::open_record_request::Record as Wanted;
+    operator::find_record(
+        office,
+        record.map(|record| match record {
+            Wanted::Position(at) => operator::Wanted::Position(at),
+            Wanted::EventId(id) => operator::Wanted::EventId(id),
+        }),
+    )
+}
+
+fn unseal(office: &Office, record: &Record) -> Result<Zeroizing<Vec<u8>>, Status> {
+    let header = record.header();
+    let key = header.keys.first().ok_or(Fault::KeyMissing)?;
+    let id = KeyId(key.id);
+    match office.vault.commitment(id) {
+        Ok(commitment) if commitment == key.commitment => {}
+        Ok(_) => return Err(Fault::Damaged { place: "the vault (another key)".to_owned() }.into()),
+        Err(error) => return Err(errors::vault(&error)),
+    }
+    let bound = associated_data(&header.event_id, &header.stream);
+    office.vault.open_sealed(id, &bound, record.sealed()).map_err(|error| errors::vault(&error))
+}

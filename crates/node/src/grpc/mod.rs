@@ -1,0 +1,34 @@
+//! The gRPC services: all of them live here, so both kinds of office serve the same ones.
+//!
+//! - [`listener`]: mutual TLS; knows who called before a handler runs.
+//! - [`access`]: whether the question is for the caller.
+//! - [`command`], [`query`], [`operator`], [`replication`]: the services.
+//! - [`errors`]: every failure as a status.
+//! - `rows`, [`sync`], `verify`: what is shown, as messages.
+
+pub mod access;
+pub mod command;
+pub mod errors;
+pub mod listener;
+pub mod operator;
+pub mod query;
+pub mod replication;
+mod rows;
+pub mod server;
+pub mod sync;
+mod verify;
+
+use domain::Timestamp;
+use evidence::record::Record;
+use wire::pb::common::v1::Position;
+
+/// Microseconds since 1970 as the protobuf instant.
+fn instant(micros: i64) -> wire::pb::Instant {
+    wire::timestamp(Timestamp::from_micros(micros))
+}
+
+/// The position of a record as a message.
+fn position(record: &Record) -> Position {
+    let header = record.header();
+    Position { log: header.log.to_string(), epoch: header.epoch, sequence: header.seq }
+}

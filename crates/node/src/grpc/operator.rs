@@ -1,0 +1,292 @@
+//! The operator service: logs, records without personal data, checks, links.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use domain::Role;
+use evidence::log::LogName;
+use evidence::record::Record;
+use journal::LogInfo;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use wire::pb::operator::v1 as pb;
+pub use wire::pb::operator::v1::get_record_request::Record as Wanted;
+use wire::pb::operator::v1::operator_service_server::OperatorService;
+use wire::status::Fault;
+
+use crate::grpc::{access, errors, sync, verify};
+use crate::link::store;
+use crate::office::{Office, SharedOffice};
+use crate::project;
+use crate::supervisor::OnEnd;
+
+/// Who may look at logs: people who run, lead or check an office.
+const LOOK: [Role; 4] = [Role::Operator, Role::Chief, Role::National, Role::Auditor];
+/// Who may have work done: checks and rebuilds cost the machine.
+const UPKEEP: [Role; 2] = [Role::Operator, Role::Auditor];
+/// Records read from the journal at once.
+const BATCH: usize = 256;
+/// Bytes read from the journal at once.
+const BATCH_BYTES: usize = 1024 * 1024;
+/// Messages waiting for a slow reader.
+const QUEUE: usize = 64;
+
+type Answer<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Serves [`OperatorService`] for one office.
+pub struct Operator {
+    office: SharedOffice,
+}
+
+impl Operator {
+    /// The service of `office`.
+    pub fn new(office: SharedOffice) -> Operator {
+        Operator { office }
+    }
+}
+
+#[tonic::async_trait]
+impl OperatorService for Operator {
+    async fn list_logs(
+        &self,
+        request: Request<pb::ListLogsRequest>,
+    ) -> Result<Response<pb::ListLogsResponse>, Status> {
+        access::person_with(request.extensions(), &self.office, &LOOK)?;
+        let logs = self.office.journal.logs();
+        let logs = logs.iter().map(|info| log_row(&self.office, info)).collect();
+        Ok(Response::new(pb::ListLogsResponse { logs }))
+    }
+
+    type ReadLogStream = Answer<pb::RecordSummary>;
+
+    async fn read_log(
+        &self,
+        request: Request<pb::ReadLogRequest>,
+    ) -> Result<Response<Self::ReadLogStream>, Status> {
+        access::person_with(request.extensions(), &self.office, &LOOK)?;
+        let request = request.into_inner();
+        let info = find_log(&self.office, &request.log, request.epoch)?;
+        let default = if request.follow { info.size } else { 0 };
+        let next = request.from.unwrap_or(default);
+        if next > info.size {
+            return Err(Status::out_of_range(format!(
+                "{} epoch {} has {} records; `from` must not be larger",
+                info.log, info.epoch, info.size
+            )));
+        }
+        let (send, answer) = mpsc::channel(QUEUE);
+        let reading = Reading {
+            office: self.office.clone(),
+            log: info.log,
+            epoch: info.epoch,
+            next,
+            left: if request.limit == 0 { u64::MAX } else { request.limit },
+            follow: request.follow,
+            send,
+        };
+        self.office.supervisor.spawn("read log", OnEnd::Ignore, reading.run());
+        Ok(Response::new(Box::pin(ReceiverStream::new(answer))))
+    }
+
+    async fn get_record(
+        &self,
+        request: Request<pb::GetRecordRequest>,
+    ) -> Result<Response<pb::GetRecordResponse>, Status> {
+        access::person_with(request.extensions(), &self.office, &LOOK)?;
+        let record = find_record(&self.office, request.into_inner().record)?;
+        record_with_proof(&self.office, record).map(Response::new)
+    }
+
+    type VerifyLogStream = Answer<pb::VerifyLogEvent>;
+
+    async fn verify_log(
+        &self,
+        request: Request<pb::VerifyLogRequest>,
+    ) -> Result<Response<Self::VerifyLogStream>, Status> {
+        access::person_with(request.extensions(), &self.office, &UPKEEP)?;
+        let only = request.into_inner().log;
+        if !only.is_empty() {
+            find_log(&self.office, &only, 0)?;
+        }
+        let (send, answer) = mpsc::channel(QUEUE);
+        let office = self.office.clone();
+        self.office.supervisor.spawn("verify", OnEnd::Ignore, verify::run(office, only, send));
+        Ok(Response::new(Box::pin(ReceiverStream::new(answer))))
+    }
+
+    async fn sync_status(
+        &self,
+        request: Request<pb::SyncStatusRequest>,
+    ) -> Result<Response<pb::SyncStatusResponse>, Status> {
+        // Everybody of the office may see whether what they record has reached the centre.
+        access::person(request.extensions(), &self.office)?;
+        Ok(Response::new(sync::status(&self.office)))
+    }
+
+    type RebuildViewsStream = Answer<pb::RebuildViewsEvent>;
+
+    async fn rebuild_views(
+        &self,
+        request: Request<pb::RebuildViewsRequest>,
+    ) -> Result<Response<Self::RebuildViewsStream>, Status> {
+        access::person_with(request.extensions(), &self.office, &UPKEEP)?;
+        let (send, answer) = mpsc::channel(QUEUE);
+        let office = self.office.clone();
+        self.office.supervisor.spawn("rebuild views", OnEnd::Ignore, async move {
+            let total = office.journal.logs().iter().map(|info| info.size).sum();
+            let mut done = 0;
+            let outcome = project::rebuild(&office, |records| {
+                done += records;
+                let event = pb::RebuildViewsEvent { done, total, finished: false };
+                let _ = send.try_send(Ok(event));
+            });
+            let last = match outcome.await {
+                Ok(()) => Ok(pb::RebuildViewsEvent { done, total, finished: true }),
+                Err(reason) => Err(Status::internal(reason)),
+            };
+            let _ = send.send(last).await;
+            Ok(())
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answer))))
+    }
+}
+
+struct Reading {
+    office: Arc<Office>,
+    log: LogName,
+    epoch: u32,
+    next: u64,
+    left: u64,
+    follow: bool,
+    send: mpsc::Sender<Result<pb::RecordSummary, Status>>,
+}
+
+impl Reading {
+    async fn run(mut self) -> Result<(), String> {
+        let stopping = self.office.supervisor.stopping();
+        let mut grown = self.office.writer.grown();
+        loop {
+            grown.borrow_and_update();
+            if !self.catch_up().await || !self.follow {
+                return Ok(());
+            }
+            tokio::select! {
+                () = stopping.cancelled() => return Ok(()),
+                () = self.send.closed() => return Ok(()),
+                changed = grown.changed() => if changed.is_err() { return Ok(()) },
+            }
+        }
+    }
+
+    /// Sends what is there; false when nothing more is to be sent.
+    async fn catch_up(&mut self) -> bool {
+        while self.left > 0 {
+            let wanted = BATCH.min(usize::try_from(self.left).unwrap_or(BATCH));
+            let read =
+                self.office.journal.range(&self.log, self.epoch, self.next, wanted, BATCH_BYTES);
+            let records = match read {
+                Ok(records) => records,
+                Err(error) => {
+                    let _ = self.send.send(Err(errors::read(&error))).await;
+                    return false;
+                }
+            };
+            if records.is_empty() {
+                return true;
+            }
+            for record in &records {
+                if self.send.send(Ok(wire::record_summary(record))).await.is_err() {
+                    return false;
+                }
+            }
+            self.next += records.len() as u64;
+            self.left -= records.len() as u64;
+        }
+        false
+    }
+}
+
+fn log_row(office: &Office, info: &LogInfo) -> pb::LogRow {
+    let role = match info.role {
+        journal::Role::Own => pb::LogRole::Own,
+        journal::Role::Mirror => pb::LogRole::Mirror,
+    };
+    pb::LogRow {
+        log: info.log.to_string(),
+        epoch: info.epoch,
+        role: role.into(),
+        size: info.size,
+        root: info.root.to_vec(),
+        origin: evidence::log::origin(&office.options.domain, &info.log, info.epoch),
+        head: store::newest_note(office, &info.log, info.epoch).unwrap_or_default(),
+    }
+}
+
+/// A log by name; epoch 0 means its newest.
+pub fn find_log(office: &Office, name: &str, epoch: u32) -> Result<LogInfo, Status> {
+    let log: LogName = name
+        .parse()
+        .map_err(|_| errors::field("log", "is not a log name such as kz-75 or kz/all"))?;
+    let epochs = office.journal.logs().into_iter().filter(|info| info.log == log);
+    epochs
+        .filter(|info| epoch == 0 || info.epoch == epoch)
+        .max_by_key(|info| info.epoch)
+        .ok_or_else(|| Fault::NotFound { what: "log; `adal log list` shows all" }.into())
+}
+
+/// The record of a question, by position or by event id.
+pub fn find_record(office: &Office, wanted: Option<Wanted>) -> Result<Record, Status> {
+    let found = match wanted {
+        Some(Wanted::Position(at)) => {
+            let info = find_log(office, &at.log, at.epoch)?;
+            office.journal.get(&info.log, info.epoch, at.sequence)
+        }
+        Some(Wanted::EventId(text)) => by_event(office, &text)?,
+        None => return Err(errors::field("record", "name a position or an event id")),
+    };
+    found.map_err(|error| errors::read(&error))?.ok_or_else(no_record)
+}
+
+fn by_event(
+    office: &Office,
+    text: &str,
+) -> Result<Result<Option<Record>, journal::ReadError>, Status> {
+    let event: uuid::Uuid = text.parse().map_err(|_| errors::field("event_id", "is not a UUID"))?;
+    let at = match office.journal.find_event(event.as_bytes()) {
+        Ok(Some(at)) => at,
+        Ok(None) => return Err(no_record()),
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(office.journal.get(&at.log, at.epoch, at.seq))
+}
+
+fn no_record() -> Status {
+    Fault::NotFound { what: "record" }.into()
+}
+
+fn record_with_proof(office: &Office, record: Record) -> Result<pb::GetRecordResponse, Status> {
+    let header = record.header();
+    let (log, epoch, seq) = (header.log.clone(), header.epoch, header.seq);
+    let head = store::newest_head(office, &log, epoch).filter(|head| head.size > seq);
+    let size = match &head {
+        Some(head) => head.size,
+        None => office.journal.log(&log, epoch).map_or(0, |info| info.size),
+    };
+    // A mirror may have accepted a head that is ahead of what it holds.
+    let held = office.journal.log(&log, epoch).map_or(0, |info| info.size);
+    let (size, head) = if size <= held { (size, head) } else { (held, None) };
+    let read = |error: journal::ReadError| errors::read(&error);
+    let proof = office.journal.inclusion(&log, epoch, seq, size).map_err(read)?;
+    let root = office.journal.root_at(&log, epoch, size).map_err(read)?;
+    let summary = wire::record_summary(&record);
+    Ok(pb::GetRecordResponse {
+        summary: Some(summary),
+        record: record.into_bytes(),
+        tree_size: size,
+        root: root.to_vec(),
+        inclusion_proof: proof.into_iter().map(|hash| hash.to_vec()).collect(),
+        head: head.map(|head| head.note).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,460 @@
+//! The state of replication in words that are never better than the facts.
+//!
+//! Whoever shows a link (people's tables, the national page, `SyncStatus`, metrics) takes it from
+//! here: one word, one age, one lag.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::OfficeCode;
+use evidence::log::LogName;
+use replication::{CosignatureKind, LinkState, LogState, LogStatus, Role, Status};
+use wire::pb::operator::v1 as pb;
+
+use crate::grpc::instant;
+use crate::link::driver::STATUS_EVERY;
+use crate::link::{LinkInfo, store};
+use crate::office::{Office, downlink, own_log};
+
+/// A status that was not renewed for so long says nothing about now.
+const STALE: Duration = STATUS_EVERY.saturating_mul(6);
+/// A head that came in this much later than now, in microseconds, shows a clock that was set back.
+const CLOCK_TOLERANCE: i64 = 1_000_000;
+
+/// The state of a link in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinkWord {
+    /// The newest signed heads are recent, and everything below them is held.
+    Live,
+    /// The other office is heard; records or a recent head are missing.
+    CatchingUp,
+    /// A connection is open; the other office has not said hello on it.
+    Connecting,
+    /// Nothing is heard, and was once.
+    SilentSince,
+    /// One side refuses the link or a log: an operator must look.
+    Refused,
+    /// Nothing was ever heard.
+    NeverConnected,
+}
+
+impl LinkWord {
+    /// As people and programs read it.
+    pub fn text(self) -> &'static str {
+        match self {
+            LinkWord::Live => "live",
+            LinkWord::CatchingUp => "catching up",
+            LinkWord::Connecting => "connecting",
+            LinkWord::SilentSince => "silent since",
+            LinkWord::Refused => "refused",
+            LinkWord::NeverConnected => "never connected",
+        }
+    }
+}
+
+/// The state of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// In one word.
+    pub word: LinkWord,
+    /// Since when, microseconds since 1970; for [`LinkWord::SilentSince`] the last sign of life.
+    pub since: Option<i64>,
+}
+
+/// The state of one link. `last_head`: when the newest head that is stored came from the peer or
+/// was cosigned by it; it outlives a restart of this node.
+pub fn state(info: &LinkInfo, last_head: Option<i64>) -> State {
+    let heard = last_contact(info, last_head);
+    let word = word(info, heard.is_some());
+    let since = match word {
+        LinkWord::SilentSince => heard,
+        LinkWord::NeverConnected => None,
+        _ => info.since,
+    };
+    State { word, since }
+}
+
+fn word(info: &LinkInfo, was_heard: bool) -> LinkWord {
+    let down = match was_heard {
+        _ if info.refused.is_some() => LinkWord::Refused,
+        true => LinkWord::SilentSince,
+        false => LinkWord::NeverConnected,
+    };
+    let is_stale = info.unrenewed.is_none_or(|age| age > STALE);
+    match info.status.as_ref().map(|status| &status.link) {
+        None | Some(LinkState::SilentSince(_) | LinkState::Closed { .. }) => down,
+        Some(LinkState::Refused { .. }) => LinkWord::Refused,
+        Some(_) if is_stale => down,
+        Some(LinkState::Live) => LinkWord::Live,
+        Some(LinkState::CatchingUp) => LinkWord::CatchingUp,
+        Some(LinkState::Connecting) => LinkWord::Connecting,
+        Some(LinkState::Faulty) => LinkWord::Refused,
+    }
+}
+
+fn last_contact(info: &LinkInfo, last_head: Option<i64>) -> Option<i64> {
+    info.status.as_ref().and_then(|status| status.heard_at).max(last_head)
+}
+
+/// One link as it is shown.
+#[derive(Clone, Debug)]
+pub struct LinkLine {
+    /// The other office.
+    pub peer: OfficeCode,
+    /// Its state.
+    pub state: State,
+    /// What was last heard of the peer, microseconds since 1970; `None`: nothing ever.
+    pub last_contact: Option<i64>,
+    /// The last error or refusal, and a clock that cannot be right; empty if none.
+    pub last_error: String,
+    /// The logs shared with the peer.
+    pub logs: Vec<LogLine>,
+    /// The peer's software as it states it; empty if it never said hello.
+    pub peer_software: String,
+    /// Links established since this process started.
+    pub connects: u64,
+}
+
+/// One log of a link.
+#[derive(Clone, Debug)]
+pub struct LogLine {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Whether this office writes it.
+    pub own: bool,
+    /// Records durably held here.
+    pub own_size: u64,
+    /// Size of the newest signed head: accepted here, or of an own log by the peer.
+    pub head_size: Option<u64>,
+    /// When that head came in or was accepted, by this office's clock.
+    pub head_at: Option<i64>,
+    /// Records that the peer holds, as far as is known here.
+    pub peer_size: u64,
+    /// Records that the receiver lacks; `None`: not known.
+    pub lag: Option<u64>,
+    /// Size of the newest head with the peer's mirror cosignature.
+    pub cosigned: u64,
+    /// Why it does not move; empty if it does.
+    pub refused: String,
+}
+
+impl LogLine {
+    /// Age of the newest head in milliseconds; 0 where the clock was set back.
+    pub fn head_age_ms(&self, now: i64) -> Option<u64> {
+        self.head_at.map(|at| age_ms(at, now))
+    }
+}
+
+/// Every peer that ought to be linked, seen or not: the centre for a region, every enrolled
+/// office for the centre.
+fn peers(office: &Office) -> BTreeMap<OfficeCode, LinkInfo> {
+    let mut all = office.links.all();
+    if office.code.is_centre() {
+        for code in office.country.known().offices.keys() {
+            all.entry(code.clone()).or_default();
+        }
+    } else if let Ok(centre) = "KZ".parse() {
+        all.entry(centre).or_default();
+    }
+    all
+}
+
+/// Every link that there ought to be.
+pub fn lines(office: &Office) -> BTreeMap<OfficeCode, LinkLine> {
+    let now = office.clock.now();
+    let line = |(peer, info)| (OfficeCode::clone(&peer), line(office, peer, info, now));
+    peers(office).into_iter().map(line).collect()
+}
+
+fn line(office: &Office, peer: OfficeCode, info: LinkInfo, now: i64) -> LinkLine {
+    let logs: Vec<LogLine> = shared_logs(office, &peer)
+        .into_iter()
+        .map(|(log, own)| log_line(office, &peer, log, own, info.status.as_ref()))
+        .collect();
+    let last_head = logs.iter().filter_map(|log| log.head_at).max();
+    LinkLine {
+        state: state(&info, last_head),
+        last_contact: last_contact(&info, last_head),
+        last_error: with_clock(&info.last_error, last_head, now),
+        peer_software: info.status.and_then(|status| status.peer_software).unwrap_or_default(),
+        connects: info.connects,
+        peer,
+        logs,
+    }
+}
+
+/// The last error, and a word about a clock that cannot be right.
+fn with_clock(last_error: &str, last_head: Option<i64>, now: i64) -> String {
+    let ahead = last_head.map_or(0, |at| at.saturating_sub(now));
+    if ahead <= CLOCK_TOLERANCE {
+        return last_error.to_owned();
+    }
+    let clock = format!(
+        "the clock of this office was set back: it is {} s behind the time at which it noted the \
+         newest head, so ages show as 0; set the clock right",
+        ahead / 1_000_000
+    );
+    if last_error.is_empty() { clock } else { format!("{last_error}; {clock}") }
+}
+
+/// The logs shared with a peer, and whether this office writes them.
+fn shared_logs(office: &Office, peer: &OfficeCode) -> Vec<(LogName, bool)> {
+    let region = if office.code.is_centre() { peer } else { &office.code };
+    let centre = office.code.is_centre();
+    let names = [own_log(region), Ok(office.logs.all.clone()), downlink(region)];
+    let owned = [!centre, centre, centre];
+    names.into_iter().zip(owned).filter_map(|(log, own)| Some((log.ok()?, own))).collect()
+}
+
+/// One log of a link: from the running session where there is one, else from what is stored.
+fn log_line(
+    office: &Office,
+    peer: &OfficeCode,
+    log: LogName,
+    own: bool,
+    status: Option<&Status>,
+) -> LogLine {
+    let info = newest_epoch(office, &log);
+    let epoch = info.as_ref().map_or(1, |info| info.epoch);
+    let stored = |kind| store::cosigned_by(office, &log, epoch, kind, peer.as_str());
+    let mirrored = stored(CosignatureKind::Mirror);
+    let head = match own {
+        true => stored(CosignatureKind::Witness),
+        false => store::accepted(office, &log, epoch),
+    };
+    let role = if own { Role::Origin } else { Role::Follower };
+    let live = status.and_then(|status| {
+        let mut logs = status.logs.iter();
+        logs.find(|entry| (&entry.log, entry.epoch, entry.role) == (&log, epoch, role))
+    });
+    let own_size = info.map_or(0, |info| info.size);
+    let head_size = live.and_then(|l| l.head_size).or(head.as_ref().map(|head| head.size));
+    let cosigned = mirrored.as_ref().map_or(0, |head| head.size);
+    let (peer_size, lag) = match own {
+        true => {
+            let held = held_by_peer(live, mirrored.map(|head| head.size), head.is_some());
+            (held.unwrap_or(0), held.map(|held| own_size.saturating_sub(held)))
+        }
+        false => (head_size.unwrap_or(0), head_size.map(|size| size.saturating_sub(own_size))),
+    };
+    LogLine {
+        epoch,
+        own,
+        own_size,
+        head_size,
+        head_at: live.and_then(|l| l.head_at).max(head.map(|head| head.at)),
+        peer_size,
+        lag,
+        cosigned,
+        refused: live.map(refusal).unwrap_or_default(),
+        log,
+    }
+}
+
+/// Records of an own log that the peer is known to hold; `None`: it has cosigned a head, so it
+/// may hold some, and has not said how many.
+fn held_by_peer(live: Option<&LogStatus>, cosigned: Option<u64>, witnessed: bool) -> Option<u64> {
+    let said = live.filter(|entry| entry.held > 0 || entry.state != LogState::Waiting);
+    let held = said.map(|entry| entry.held).max(cosigned);
+    if witnessed { held } else { Some(held.unwrap_or(0)) }
+}
+
+fn newest_epoch(office: &Office, log: &LogName) -> Option<journal::LogInfo> {
+    let logs = office.journal.logs().into_iter();
+    logs.filter(|info| info.log == *log).max_by_key(|info| info.epoch)
+}
+
+fn refusal(entry: &LogStatus) -> String {
+    match &entry.state {
+        LogState::Stopped { code, text } => format!("{code}: {text}"),
+        LogState::Paused(code) => format!("{code}: waits and tries again"),
+        _ => String::new(),
+    }
+}
+
+/// Milliseconds from `at` to `now`, both in microseconds.
+pub fn age_ms(at: i64, now: i64) -> u64 {
+    u64::try_from(now.saturating_sub(at) / 1_000).unwrap_or(0)
+}
+
+/// The answer to `SyncStatus`.
+pub fn status(office: &Office) -> pb::SyncStatusResponse {
+    let now = office.clock.now();
+    let links = lines(office).into_values().map(|line| link_message(line, now)).collect();
+    pb::SyncStatusResponse { office: office.code.to_string(), at: Some(instant(now)), links }
+}
+
+fn link_message(line: LinkLine, now: i64) -> pb::LinkStatus {
+    pb::LinkStatus {
+        peer: line.peer.to_string(),
+        state: line.state.word.text().to_owned(),
+        since: line.state.since.map(instant),
+        last_contact: line.last_contact.map(instant),
+        last_error: line.last_error,
+        peer_software: line.peer_software,
+        connects: line.connects,
+        logs: line.logs.iter().map(|log| log_message(log, now)).collect(),
+    }
+}
+
+fn log_message(line: &LogLine, now: i64) -> pb::LogSync {
+    pb::LogSync {
+        log: line.log.to_string(),
+        epoch: line.epoch,
+        role: if line.own { pb::LogRole::Own } else { pb::LogRole::Mirror }.into(),
+        own_size: line.own_size,
+        signed_head_size: line.head_size.unwrap_or(0),
+        signed_head_at: line.head_at.map(instant),
+        signed_head_age_ms: line.head_age_ms(now),
+        peer_size: line.peer_size,
+        lag_records: line.lag,
+        cosigned_size: line.cosigned,
+        refused: line.refused.clone(),
+    }
+}
+
+/// What a list of offices says of one of them.
+#[derive(Clone, Debug, Default)]
+pub struct OfficeLine {
+    /// The link to it; `None`: this node has none.
+    pub state: Option<State>,
+    /// Size of the newest head that it signed and this node accepted.
+    pub head_size: Option<u64>,
+    /// Age of that head, milliseconds.
+    pub head_age_ms: Option<u64>,
+    /// Records of its log durably held here.
+    pub held: u64,
+    /// Records of that head that are not held here; `None`: no head.
+    pub lag: Option<u64>,
+    /// See [`LinkLine::last_error`].
+    pub last_error: String,
+}
+
+/// The line of the office with this code. `lines`: what [`lines`] says.
+pub fn office_line(
+    office: &Office,
+    code: &str,
+    lines: &BTreeMap<OfficeCode, LinkLine>,
+) -> OfficeLine {
+    let Ok(code) = code.parse::<OfficeCode>() else { return OfficeLine::default() };
+    let Ok(own) = own_log(&code) else { return OfficeLine::default() };
+    let Some(line) = lines.get(&code) else {
+        let held = newest_epoch(office, &own).map_or(0, |info| info.size);
+        return OfficeLine { held, ..OfficeLine::default() };
+    };
+    let log = line.logs.iter().find(|log| log.log == own && !log.own);
+    OfficeLine {
+        state: Some(line.state),
+        head_size: log.and_then(|log| log.head_size),
+        head_age_ms: log.and_then(|log| log.head_age_ms(office.clock.now())),
+        held: log.map_or(0, |log| log.own_size),
+        lag: log.and_then(|log| log.lag),
+        last_error: line.last_error.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use replication::{Party, RefusalCode};
+
+    use super::*;
+
+    fn info(link: LinkState) -> LinkInfo {
+        let status = Status {
+            peer: "KZ".to_owned(),
+            peer_software: None,
+            link,
+            heard_at: Some(7),
+            round_trip: None,
+            logs: Vec::new(),
+        };
+        let unrenewed = Some(STATUS_EVERY);
+        LinkInfo { status: Some(status), unrenewed, since: Some(9), ..LinkInfo::default() }
+    }
+
+    fn word_of(link: LinkState) -> LinkWord {
+        state(&info(link), None).word
+    }
+
+    fn closed() -> LinkState {
+        LinkState::Closed { at: 9, text: "reset".to_owned() }
+    }
+
+    #[test]
+    fn only_a_live_link_reads_live() {
+        let never = State { word: LinkWord::NeverConnected, since: None };
+        assert_eq!(state(&LinkInfo::default(), None), never);
+        assert_eq!(word_of(LinkState::Live), LinkWord::Live);
+        assert_eq!(word_of(LinkState::Connecting), LinkWord::Connecting);
+        assert_eq!(word_of(LinkState::CatchingUp), LinkWord::CatchingUp);
+        assert_eq!(word_of(LinkState::Faulty), LinkWord::Refused);
+    }
+
+    #[test]
+    fn a_status_that_nobody_renews_is_not_believed() {
+        let links = [LinkState::Live, LinkState::CatchingUp, LinkState::Connecting];
+        for link in links {
+            let mut info = info(link);
+            info.unrenewed = Some(STALE);
+            assert_ne!(state(&info, None).word, LinkWord::SilentSince);
+            info.unrenewed = Some(STALE + STATUS_EVERY);
+            let silent = State { word: LinkWord::SilentSince, since: Some(7) };
+            assert_eq!(state(&info, None), silent);
+        }
+    }
+
+    #[test]
+    fn silence_is_counted_from_the_last_sign_of_life() {
+        let silent = |since| State { word: LinkWord::SilentSince, since: Some(since) };
+        assert_eq!(state(&info(closed()), None), silent(7));
+        assert_eq!(state(&info(LinkState::SilentSince(8)), None), silent(7));
+        assert_eq!(state(&LinkInfo::default(), Some(5)), silent(5), "after a restart");
+        let mut unheard = info(closed());
+        unheard.status.as_mut().unwrap().heard_at = None;
+        assert_eq!(state(&unheard, None).word, LinkWord::NeverConnected, "it never said hello");
+    }
+
+    #[test]
+    fn a_refusal_stands_while_the_link_is_down() {
+        let refused = Some((Party::Us, RefusalCode::Fork));
+        let down = LinkInfo { refused, ..info(closed()) };
+        assert_eq!(state(&down, Some(5)).word, LinkWord::Refused);
+        let before = LinkInfo { refused, ..LinkInfo::default() };
+        assert_eq!(state(&before, None).word, LinkWord::Refused);
+    }
+
+    #[test]
+    fn ages_never_run_backwards_and_a_wrong_clock_is_told() {
+        assert_eq!(age_ms(1_000_000, 3_500_000), 2_500);
+        assert_eq!(age_ms(3_500_000, 1_000_000), 0, "the clock was set back");
+        assert_eq!(with_clock("reset", Some(3_500_000), 3_000_000), "reset", "less than a second");
+        assert_eq!(with_clock("reset", None, 0), "reset");
+        let told = with_clock("", Some(9_500_000), 1_000_000);
+        assert!(told.starts_with("the clock of this office was set back: it is 8 s"), "{told}");
+        assert!(with_clock("reset", Some(9_500_000), 0).starts_with("reset; the clock"));
+    }
+
+    #[test]
+    fn what_the_peer_never_said_is_not_known() {
+        let entry = |held, state| LogStatus {
+            log: "kz-75".parse().unwrap(),
+            epoch: 1,
+            role: Role::Origin,
+            size: 9,
+            head_size: None,
+            head_at: None,
+            held,
+            witnessed: None,
+            lag: None,
+            state,
+        };
+        assert_eq!(held_by_peer(None, None, false), Some(0), "it never acknowledged anything");
+        assert_eq!(held_by_peer(None, None, true), None, "it did, before a restart of ours");
+        assert_eq!(held_by_peer(None, Some(5), true), Some(5));
+        assert_eq!(held_by_peer(Some(&entry(0, LogState::Waiting)), None, true), None);
+        assert_eq!(held_by_peer(Some(&entry(7, LogState::Waiting)), Some(5), true), Some(7));
+        assert_eq!(held_by_peer(Some(&entry(0, LogState::CatchingUp)), None, true), Some(0));
+    }
+}

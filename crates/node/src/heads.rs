@@ -1,0 +1,48 @@
+//! Signs the heads of the logs that this office writes.
+
+use evidence::checkpoint::Checkpoint;
+use evidence::log::{LogName, origin};
+use evidence::note::{NoteError, Signer, Verifier};
+use journal::ReadError;
+use thiserror::Error;
+
+use crate::office::Office;
+
+/// Why a head cannot be signed.
+#[derive(Debug, Error)]
+pub enum SignError {
+    /// A node of the tree cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The key or the checkpoint is not as the format wants it.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+}
+
+/// A signer of this office's log, under the origin's name as its key name.
+pub fn log_signer(office: &Office, log: &LogName, epoch: u32) -> Result<Signer, NoteError> {
+    Signer::log(&origin(&office.options.domain, log, epoch), office.keys.log_seed())
+}
+
+/// The signed head over the first `size` records.
+///
+/// Only what is durable is ever signed: sizes come from the journal, which publishes them after
+/// the sync. The signature is deterministic, so the same size always gives the same note.
+///
+/// # Errors
+/// Where a node of the tree cannot be read.
+pub fn sign(office: &Office, log: &LogName, epoch: u32, size: u64) -> Result<String, SignError> {
+    let root = office.journal.root_at(log, epoch, size)?;
+    let checkpoint = Checkpoint { origin: origin(&office.options.domain, log, epoch), size, root };
+    Ok(checkpoint.sign(&log_signer(office, log, epoch)?)?)
+}
+
+/// The verifier of another office's log from that office's public log key.
+pub fn log_verifier(
+    domain: &str,
+    log: &LogName,
+    epoch: u32,
+    public_key: &[u8; 32],
+) -> Result<Verifier, NoteError> {
+    Verifier::log(&origin(domain, log, epoch), public_key)
+}

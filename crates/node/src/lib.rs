@@ -1,0 +1,46 @@
+//! Joins journal, vault, evidence, replication, rules and tables into a running office.
+//!
+//! # Scope
+//! Options, start and stop; the one writer; from command to facts (`decide`, `seal`); links to
+//! other offices; the fold into tables; duties; the gRPC services.
+//!
+//! # Not in scope
+//! What a rule says (`domain`), what bytes mean (`evidence`, `wire`), how they are stored
+//! (`journal`, `vault`, `projection`), pages (`ui` and the services).
+//!
+//! # Invariant
+//! Only this crate starts tasks (`supervisor`) and reads the clock (`clock`).
+//!
+//! # Modules
+//! In the order in which a command passes them: [`grpc`], [`decide`], [`seal`], [`writer`],
+//! [`link`], [`project`], [`duties`]; around them [`run`], [`start`], [`office`], [`options`],
+//! [`stores`], [`tables`], [`country`], [`numbers`], [`heads`], [`facts`], [`trace`], [`told`],
+//! [`clock`], [`supervisor`], [`metrics_port`].
+
+pub mod clock;
+pub mod country;
+pub mod decide;
+pub mod duties;
+pub mod facts;
+pub mod grpc;
+pub mod heads;
+pub mod link;
+pub mod metrics_port;
+pub mod numbers;
+pub mod office;
+pub mod options;
+pub mod project;
+pub mod run;
+pub mod seal;
+pub mod start;
+pub mod stores;
+pub mod supervisor;
+pub mod tables;
+#[cfg(test)]
+mod testing;
+pub mod told;
+pub mod trace;
+pub mod writer;
+
+pub use office::{Office, SharedOffice};
+pub use options::Options;

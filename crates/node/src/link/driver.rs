@@ -1,0 +1,466 @@
+//! Runs one `replication::Session` over one stream of frames.
+//!
+//! The session decides; this loop only carries out its actions and brings back the answers. Three
+//! rules keep it honest: nothing more is read from a peer that does not take what waits for it,
+//! what is to be stored goes to the writer in the order of the actions, and a link ends only after
+//! the writer has answered, so that the next one plans from what is stored.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use evidence::log::LogName;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesOrdered, Stream};
+use journal::{CommitError, ReadError, Transaction};
+use replication::action::{
+    Action, Close, CommitBatch, CommitTicket, CosignatureKind, EntriesRead, Failure, Fault,
+    Greeted, PersistHead, PersistTicket, ReadEntries, SignHead, SignedHead, StoreCosignature,
+};
+use replication::limits::BATCHES_IN_FLIGHT;
+use replication::{Now, RefusalCode, Session};
+use telemetry::metrics::Flow;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tracing::{error, info, warn};
+use wire::pb::replication::v1::Frame;
+
+use crate::heads::{self, SignError};
+use crate::link::store::{self, Head};
+use crate::office::{Office, SharedOffice};
+use crate::project::chain;
+use crate::trace;
+use crate::writer::{Submitted, WriteError};
+
+/// Records read for one batch; its bytes are bounded by the session.
+const BATCH_RECORDS: usize = 4_096;
+/// How often the status that operators see is renewed while nothing happens.
+pub const STATUS_EVERY: Duration = Duration::from_millis(500);
+/// Frames waiting for the peer beyond which nothing more is read from it.
+///
+/// An honest peer never gets us there, so two honest offices cannot wait for each other: its
+/// window allows [`BATCHES_IN_FLIGHT`] batches of each of three logs on their way, sent by one
+/// side and acknowledged by the other; the rest is room for heads and pings.
+const OUTGOING_LIMIT: usize = 4 * BATCHES_IN_FLIGHT;
+/// Time that the writer has to answer what a link that ended has submitted.
+const STORING_LIMIT: Duration = Duration::from_secs(10);
+
+/// How a link ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The session said so.
+    Closed(Close),
+    /// The stream broke; the text is the transport's.
+    Broken(String),
+    /// This node is stopping, or a newer link to the same office takes over.
+    Stopped,
+}
+
+/// Frames from a peer.
+pub type Inbound = Pin<Box<dyn Stream<Item = Result<Frame, Status>> + Send + Sync>>;
+
+/// One end of a link.
+pub struct Driver {
+    /// The office here.
+    pub office: SharedOffice,
+    /// The protocol's state.
+    pub session: Session,
+    /// The other office.
+    pub peer: domain::OfficeCode,
+    /// Frames from the peer.
+    pub inbound: Inbound,
+    /// Frames to the peer.
+    pub outbound: mpsc::Sender<Frame>,
+    /// Ends the link.
+    pub stop: CancellationToken,
+    /// Where the monotonic clock of this link began.
+    pub began: Instant,
+    /// Faults that were told on this link.
+    pub told: Told,
+}
+
+/// Faults that were told on one link, so that a peer that repeats itself fills no log file.
+#[derive(Debug, Default)]
+pub struct Told {
+    faults: BTreeSet<(LogName, u32, &'static str)>,
+    foreign: bool,
+}
+
+impl Told {
+    /// Whether this fault of a log of the link is new.
+    fn is_new(&mut self, fault: &Fault) -> bool {
+        self.faults.insert((fault.log.clone(), fault.epoch, fault.code.as_str()))
+    }
+}
+
+enum Stored {
+    Head(PersistTicket, Result<(), Failure>),
+    Batch(CommitTicket, Result<(), Failure>),
+}
+
+/// What ended a wait.
+enum Woken {
+    Stopping,
+    Replaced,
+    Broken(String),
+    Stored(Stored),
+    Frame(Frame),
+    Grown,
+    Time,
+}
+
+type Storing = FuturesOrdered<BoxFuture<'static, Stored>>;
+
+impl Driver {
+    /// Runs until the link has ended and the writer has answered what it submitted.
+    pub async fn run(mut self) -> Ended {
+        let mut outgoing: VecDeque<Frame> = VecDeque::new();
+        let mut storing: Storing = FuturesOrdered::new();
+        let ended = self.drive(&mut outgoing, &mut storing).await;
+        if matches!(ended, Ended::Closed(_)) {
+            self.publish();
+            self.flush(outgoing).await;
+        }
+        self.office.links.ended(&self.peer, &ended, self.office.clock.now());
+        settle(&self.peer, storing).await;
+        ended
+    }
+
+    async fn drive(&mut self, outgoing: &mut VecDeque<Frame>, storing: &mut Storing) -> Ended {
+        let mut grown = self.office.writer.grown();
+        let stopping = self.office.supervisor.stopping();
+        loop {
+            if let Some(ended) = self.carry_out(outgoing, storing).await {
+                return ended;
+            }
+            self.publish();
+            let wake = self.wake_in().min(STATUS_EVERY);
+            let woken = tokio::select! {
+                () = stopping.cancelled() => Woken::Stopping,
+                () = self.stop.cancelled() => Woken::Replaced,
+                permit = self.outbound.reserve(), if !outgoing.is_empty() => {
+                    match (permit, outgoing.pop_front()) {
+                        (Ok(permit), Some(frame)) => {
+                            permit.send(frame);
+                            Woken::Time
+                        }
+                        _ => Woken::Broken("the stream to the peer has ended".to_owned()),
+                    }
+                }
+                Some(stored) = storing.next() => Woken::Stored(stored),
+                message = self.inbound.next(), if outgoing.len() <= OUTGOING_LIMIT => {
+                    match message {
+                        Some(Ok(frame)) => Woken::Frame(frame),
+                        Some(Err(status)) => Woken::Broken(describe(&status)),
+                        None => Woken::Broken("the peer ended the stream".to_owned()),
+                    }
+                }
+                changed = grown.changed() => match changed {
+                    Ok(()) => Woken::Grown,
+                    Err(_) => Woken::Replaced,
+                },
+                () = tokio::time::sleep(wake) => Woken::Time,
+            };
+            match woken {
+                Woken::Stopping => self.session.shut_down(self.now()),
+                Woken::Replaced => return Ended::Stopped,
+                Woken::Broken(reason) => return Ended::Broken(reason),
+                Woken::Stored(stored) => self.answer_stored(stored),
+                Woken::Frame(frame) => self.receive(frame),
+                Woken::Grown => self.tell_growth(),
+                Woken::Time => {}
+            }
+            let now = self.now();
+            self.session.tick(now);
+        }
+    }
+
+    fn now(&self) -> Now {
+        let mono = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Now { mono, unix: self.office.clock.now() }
+    }
+
+    fn wake_in(&self) -> Duration {
+        let due = self.session.next_wakeup().unwrap_or(u64::MAX);
+        Duration::from_micros(due.saturating_sub(self.now().mono))
+    }
+
+    fn receive(&mut self, frame: Frame) {
+        let now = self.now();
+        match wire::decode_frame(frame) {
+            Ok(message) => self.session.handle(now, message),
+            Err(wire::FrameError::UnknownMessage) => {} // a newer peer's; it does not rely on us
+            Err(error) => {
+                let text = format!("{error}; one of the two offices needs an update");
+                self.session.refuse(now, RefusalCode::IncompatibleVersion, text);
+            }
+        }
+    }
+
+    fn tell_growth(&mut self) {
+        let now = self.now();
+        for info in self.office.journal.logs() {
+            if info.role == journal::Role::Own {
+                self.session.local_grew(now, &info.log, info.epoch, info.size);
+            }
+        }
+    }
+
+    /// Carries out what the session asks until it asks nothing more.
+    async fn carry_out(
+        &mut self,
+        outgoing: &mut VecDeque<Frame>,
+        storing: &mut Storing,
+    ) -> Option<Ended> {
+        while let Some(action) = self.session.poll() {
+            let now = self.now();
+            match action {
+                Action::Send(message) => outgoing.push_back(wire::encode_frame(message)),
+                Action::Greeted(greeted) => self.greet(greeted),
+                Action::ReadRoot(ask) => {
+                    let root = self.office.journal.root_at(&ask.log, ask.epoch, ask.size);
+                    self.session.root_read(now, ask.ticket, root.map_err(|e| failure(&e)));
+                }
+                Action::SignHead(ask) => {
+                    let signed = sign(&self.office, &ask);
+                    self.session.head_signed(now, ask.ticket, signed);
+                }
+                Action::ReadEntries(ask) => {
+                    let read = read_entries(&self.office, &ask);
+                    self.session.entries_read(now, ask.ticket, read);
+                }
+                Action::PersistHead(ask) => {
+                    if let Err(stopped) = self.persist_head(ask, storing).await {
+                        return Some(stopped);
+                    }
+                }
+                Action::CommitBatch(ask) => {
+                    if let Err(stopped) = self.commit_batch(ask, storing).await {
+                        return Some(stopped);
+                    }
+                }
+                Action::StoreCosignature(line) => self.keep_cosignature(line).await,
+                Action::Fault(fault) => self.keep_fault(fault).await,
+                Action::Close(close) => return Some(Ended::Closed(close)),
+            }
+        }
+        None
+    }
+
+    fn greet(&mut self, greeted: Greeted) {
+        info!(peer = %self.peer, software = greeted.software, "link established");
+        if let Err(text) =
+            self.office.links.greeted(&self.peer, greeted.instance, self.office.clock.now())
+        {
+            let now = self.now();
+            self.session.refuse(now, RefusalCode::DuplicateOffice, text);
+        }
+    }
+
+    async fn persist_head(&self, ask: PersistHead, storing: &mut Storing) -> Result<(), Ended> {
+        let held = store::accepted(&self.office, &ask.log, ask.epoch).map(|head| head.size);
+        let ticket = ask.ticket;
+        if held != ask.replaces {
+            storing.push_back(Box::pin(async { Stored::Head(ticket, Err(Failure::OutOfStep)) }));
+            return Ok(());
+        }
+        let head = Head { at: ask.received_at, size: ask.size, root: ask.root, note: ask.note };
+        let controls = vec![store::accept(&ask.log, ask.epoch, &head)];
+        let submitted = self.submit(Transaction { controls, ..Transaction::default() }).await?;
+        storing.push_back(Box::pin(async { Stored::Head(ticket, outcome(submitted).await) }));
+        Ok(())
+    }
+
+    async fn commit_batch(&self, ask: CommitBatch, storing: &mut Storing) -> Result<(), Ended> {
+        let spans = arrival_spans(&self.office, &ask);
+        let (ticket, batch) = (ask.ticket, *ask.batch);
+        let transaction = Transaction { mirror: Some(batch), ..Transaction::default() };
+        let submitted = self.submit(transaction).await?;
+        storing.push_back(Box::pin(async {
+            let stored = Stored::Batch(ticket, outcome(submitted).await);
+            drop(spans); // the spans end when the records are durable
+            stored
+        }));
+        Ok(())
+    }
+
+    async fn submit(&self, transaction: Transaction) -> Result<Submitted, Ended> {
+        self.office.writer.submit(transaction).await.map_err(|_| Ended::Stopped)
+    }
+
+    fn answer_stored(&mut self, stored: Stored) {
+        let now = self.now();
+        match stored {
+            Stored::Head(ticket, outcome) => self.session.head_persisted(now, ticket, outcome),
+            Stored::Batch(ticket, outcome) => self.session.stored(now, ticket, outcome),
+        }
+    }
+
+    /// Keeps a cosignature. It is lost at worst, and the next link brings another.
+    async fn keep_cosignature(&self, line: StoreCosignature) {
+        let note = format!("{}{}", line.note, line.line);
+        let at = self.office.clock.now();
+        let Some(head) = store::head_of_note(&note, at) else { return };
+        self.office.metrics.cosigned(match line.kind {
+            CosignatureKind::Witness => "witness",
+            CosignatureKind::Mirror => "mirror",
+        });
+        let control = store::cosign(&line.log, line.epoch, line.kind, self.peer.as_str(), &head);
+        let transaction = Transaction { controls: vec![control], ..Transaction::default() };
+        if self.office.writer.submit(transaction).await.is_err() {
+            warn!(log = %line.log, "the writer has stopped; a cosignature is not kept");
+        }
+    }
+
+    /// Tells a fault, and keeps the evidence if the log is one of this link's: what a peer says of
+    /// other logs concerns nobody.
+    async fn keep_fault(&mut self, fault: Fault) {
+        self.office.metrics.log_refused(fault.code.as_str());
+        let status = self.session.status(self.now());
+        if !status.logs.iter().any(|log| (&log.log, log.epoch) == (&fault.log, fault.epoch)) {
+            if !std::mem::replace(&mut self.told.foreign, true) {
+                warn!(peer = %self.peer, log = %fault.log, text = fault.text, "a log of no link");
+            }
+            return;
+        }
+        if self.told.is_new(&fault) {
+            error!(peer = %self.peer, log = %fault.log, code = %fault.code,
+                found_by = ?fault.found_by, text = fault.text, "a log does not go on");
+        }
+        let controls = store::evidence(&self.office, &fault);
+        if controls.is_empty() {
+            return;
+        }
+        let transaction = Transaction { controls, ..Transaction::default() };
+        if let Err(error) = self.office.writer.write(transaction).await {
+            error!(error = chain(&error), "keep the evidence of a fault");
+        }
+    }
+
+    /// Sends what is left, as far as the peer takes it at once.
+    async fn flush(&self, outgoing: VecDeque<Frame>) {
+        let sending = async {
+            for frame in outgoing {
+                if self.outbound.send(frame).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(2), sending).await;
+    }
+
+    fn publish(&self) {
+        let status = self.session.status(self.now());
+        self.office.links.publish(&self.peer, status, self.office.clock.now());
+    }
+}
+
+/// Waits until the writer has answered everything that a link submitted.
+async fn settle<T>(peer: &domain::OfficeCode, mut storing: FuturesOrdered<BoxFuture<'static, T>>) {
+    let left = async { while storing.next().await.is_some() {} };
+    if tokio::time::timeout(STORING_LIMIT, left).await.is_err() {
+        warn!(%peer, left = storing.len(), "the writer still has records of a link that ended");
+    }
+}
+
+fn sign(office: &Office, ask: &SignHead) -> Result<SignedHead, Failure> {
+    let signed = heads::sign(office, &ask.log, ask.epoch, ask.size);
+    let note = signed.map_err(|error| match error {
+        SignError::Read(error) => failure(&error),
+        SignError::Note(error) => {
+            error!(error = chain(&error), "sign a head");
+            Failure::Internal
+        }
+    })?;
+    let proof = proof(office, &ask.log, ask.epoch, ask.old_size, ask.size)?;
+    Ok(SignedHead { note, proof })
+}
+
+fn read_entries(office: &Office, ask: &ReadEntries) -> Result<EntriesRead, Failure> {
+    let left = usize::try_from(ask.head_size.saturating_sub(ask.from)).unwrap_or(usize::MAX);
+    let most = BATCH_RECORDS.min(left);
+    let read = office.journal.range(&ask.log, ask.epoch, ask.from, most, ask.max_bytes);
+    let records = read.map_err(|error| failure(&error))?;
+    if records.is_empty() {
+        return Err(Failure::Internal);
+    }
+    for record in &records {
+        if let Some(context) = &record.header().trace {
+            let span = tracing::info_span!("replicate.send", office = %office.code,
+                log = %ask.log, seq = record.header().seq);
+            trace::adopt(&span, Some(context));
+            span.in_scope(|| {});
+        }
+    }
+    let bytes: usize = records.iter().map(|record| record.bytes().len()).sum();
+    office.metrics.batch_sent(flow(office), records.len() as u64, bytes as u64);
+    let end = ask.from + records.len() as u64;
+    let proof = proof(office, &ask.log, ask.epoch, end, ask.head_size)?;
+    let records = records.into_iter().map(evidence::record::Record::into_bytes).collect();
+    Ok(EntriesRead { records, proof })
+}
+
+/// Which way the logs of this office go.
+fn flow(office: &Office) -> Flow {
+    if office.code.is_centre() { Flow::Down } else { Flow::Up }
+}
+
+fn proof(
+    office: &Office,
+    log: &LogName,
+    epoch: u32,
+    old: u64,
+    new: u64,
+) -> Result<Vec<evidence::hash::Hash>, Failure> {
+    if old == 0 || old == new {
+        return Ok(Vec::new());
+    }
+    office.journal.consistency(log, epoch, old, new).map_err(|error| failure(&error))
+}
+
+fn arrival_spans(office: &Office, ask: &CommitBatch) -> Vec<tracing::Span> {
+    let traced = ask.batch.records().iter().filter_map(|record| {
+        let context = record.header().trace.as_ref()?;
+        let span = tracing::info_span!("replicate.store", office = %office.code,
+            log = %record.header().log, seq = record.header().seq);
+        trace::adopt(&span, Some(context));
+        Some(span)
+    });
+    traced.collect()
+}
+
+async fn outcome(submitted: Submitted) -> Result<(), Failure> {
+    match submitted.outcome().await {
+        Ok(_) => Ok(()),
+        Err(WriteError::Refused(CommitError::DiskFull { .. })) => Err(Failure::DiskFull),
+        Err(WriteError::Refused(CommitError::MirrorOutOfStep { .. })) => Err(Failure::OutOfStep),
+        Err(error) => {
+            error!(error = chain(&error), "store what the peer sent");
+            Err(Failure::Internal)
+        }
+    }
+}
+
+fn failure(error: &ReadError) -> Failure {
+    error!(error = chain(error), "read for the peer");
+    match error {
+        ReadError::Damaged { .. } => Failure::Damaged,
+        _ => Failure::Internal,
+    }
+}
+
+/// What the transport says, with the causes.
+pub fn describe(status: &Status) -> String {
+    let mut text = format!("{:?}: {}", status.code(), status.message());
+    let mut cause = std::error::Error::source(status);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! The driver against a peer that is made of two channels.
+
+use replication::message::{Head, Hello, Message, PROTOCOL};
+use replication::{Session, SessionConfig};
+use tokio::sync::oneshot;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::*;
+use crate::grpc::sync::{self, LinkWord};
+use crate::link::plan;
+use crate::testing::{self, Desk};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const SHORT: Duration = Duration::from_millis(100);
+
+/// The centre's end of a link: what the region receives and sends.
+struct Centre {
+    send: mpsc::Sender<Result<Frame, Status>>,
+    receive: mpsc::Receiver<Frame>,
+    stop: CancellationToken,
+}
+
+/// A driver of the region's link, not yet running, and the other end of it.
+fn link(region: &Desk) -> (Driver, Centre) {
+    let (send, inbound) = mpsc::channel(1);
+    let (outbound, receive) = mpsc::channel(4);
+    let stop = CancellationToken::new();
+    let peer = "KZ".parse().unwrap();
+    let config: SessionConfig = plan::to_centre(&region.office, &peer).unwrap();
+    let driver = Driver {
+        office: region.office.clone(),
+        session: Session::new(config, Now { mono: 0, unix: region.office.clock.now() }).unwrap(),
+        peer,
+        inbound: Box::pin(ReceiverStream::new(inbound)),
+        outbound,
+        stop: stop.clone(),
+        began: Instant::now(),
+        told: Told::default(),
+    };
+    (driver, Centre { send, receive, stop })
+}
+
+#[allow(clippy::disallowed_methods)] // a test has no supervisor
+fn run(driver: Driver) -> tokio::task::JoinHandle<Ended> {
+    tokio::spawn(driver.run())
+}
+
+impl Centre {
+    async fn say(&self, message: Message) {
+        self.send.send(Ok(wire::encode_frame(message))).await.unwrap();
+    }
+
+    async fn greet(&self) {
+        self.say(Message::Hello(Hello {
+            protocol: PROTOCOL,
+            office: "KZ".to_owned(),
+            instance: [9; 16],
+            software: "test".to_owned(),
+            holdings: Vec::new(),
+        }))
+        .await;
+    }
+
+    async fn hear(&mut self) -> Message {
+        let frame = tokio::time::timeout(PATIENCE, self.receive.recv()).await.unwrap().unwrap();
+        wire::decode_frame(frame).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_floods_and_does_not_read_is_not_read() {
+    let region = testing::desk("KZ-75").await;
+    let (driver, mut centre) = link(&region);
+    let running = run(driver);
+    centre.greet().await;
+    let mut taken = 0;
+    let flood = async {
+        for nonce in 0..10 * OUTGOING_LIMIT as u64 {
+            centre.say(Message::Ping { nonce }).await;
+            taken += 1;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(2), flood).await.is_err(), "it stops");
+    assert!((OUTGOING_LIMIT..OUTGOING_LIMIT + 16).contains(&taken), "{taken} pings were taken");
+    // What was taken is answered once the peer reads again, and then more is taken.
+    let mut answered = 0;
+    while answered < taken {
+        answered += usize::from(matches!(centre.hear().await, Message::Pong { .. }));
+    }
+    tokio::time::timeout(PATIENCE, centre.say(Message::Ping { nonce: 0 })).await.unwrap();
+    centre.stop.cancel();
+    assert!(matches!(running.await.unwrap(), Ended::Stopped));
+}
+
+#[tokio::test]
+async fn a_log_that_is_not_of_the_link_leaves_nothing_behind() {
+    let region = testing::desk("KZ-75").await;
+    let (driver, mut centre) = link(&region);
+    let running = run(driver);
+    centre.greet().await;
+    for epoch in 2..20 {
+        let (log, note) = ("kz/elsewhere".parse().unwrap(), String::new());
+        centre.say(Message::Head(Head { log, epoch, note, old_size: 0, proof: vec![] })).await;
+        loop {
+            if let Message::Refused(refused) = centre.hear().await {
+                assert_eq!((refused.code, refused.epoch), (RefusalCode::UnknownLog, epoch));
+                break;
+            }
+        }
+    }
+    centre.stop.cancel();
+    running.await.unwrap();
+    assert_eq!(region.office.journal.controls(b"fault/"), []);
+}
+
+#[tokio::test]
+async fn a_link_that_is_replaced_is_not_live_and_a_stopping_one_says_goodbye() {
+    let region = testing::desk("KZ-75").await;
+    let word = || sync::lines(&region.office)[&"KZ".parse().unwrap()].state.word;
+    assert_eq!(word(), LinkWord::NeverConnected);
+    let (driver, mut centre) = link(&region);
+    let running = run(driver);
+    assert!(matches!(centre.hear().await, Message::Hello(_)));
+    assert_eq!(word(), LinkWord::Connecting, "open, and without a hello");
+    centre.greet().await;
+    centre.say(Message::Ping { nonce: 1 }).await;
+    while !matches!(centre.hear().await, Message::Pong { .. }) {}
+    assert!(matches!(word(), LinkWord::CatchingUp | LinkWord::Live));
+    centre.stop.cancel();
+    assert!(matches!(running.await.unwrap(), Ended::Stopped));
+    assert_eq!(word(), LinkWord::SilentSince);
+
+    let (driver, mut centre) = link(&region);
+    let running = run(driver);
+    assert!(matches!(centre.hear().await, Message::Hello(_)));
+    region.office.supervisor.stop();
+    let ended = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap();
+    assert!(matches!(ended, Ended::Closed(Close::ShutDown)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_link_ends_after_the_writer_has_answered() {
+    let (answer, answered) = oneshot::channel();
+    let mut storing: FuturesOrdered<BoxFuture<'static, ()>> = FuturesOrdered::new();
+    storing.push_back(Box::pin(async move { answered.await.unwrap() }));
+    let peer = "KZ".parse().unwrap();
+    let ending = settle(&peer, storing);
+    tokio::pin!(ending);
+    assert!(tokio::time::timeout(SHORT, &mut ending).await.is_err(), "records are on their way");
+    answer.send(()).unwrap();
+    tokio::time::timeout(PATIENCE, ending).await.unwrap();
+}

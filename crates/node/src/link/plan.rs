@@ -1,0 +1,194 @@
+//! What goes over a link: the logs of both directions and what is held of each.
+
+use std::sync::Arc;
+
+use domain::OfficeCode;
+use evidence::log::{LogName, LogNameError};
+use evidence::merkle::Frontier;
+use evidence::note::{NoteError, Signer, Verifier};
+use journal::{CommitError, LogInfo, Role};
+use replication::{CosignatureKind, MirroredLog, OwnLog, SessionConfig};
+use thiserror::Error;
+
+use crate::duties::keep::heed;
+use crate::heads;
+use crate::link::store::{self, Head};
+use crate::office::{Office, downlink, own_log};
+
+/// What this software calls itself to a peer.
+const SOFTWARE: &str = concat!("adal ", env!("CARGO_PKG_VERSION"));
+
+/// Why a link cannot be planned.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// The office is not enrolled.
+    #[error(
+        "office {0} is not enrolled at the centre; enrol it with `adal office enrol` and the \
+         public.toml of its keys"
+    )]
+    NotEnrolled(OfficeCode),
+    /// A log name cannot be made.
+    #[error("name the log")]
+    Name(#[from] LogNameError),
+    /// A key cannot be used.
+    #[error("use a key of the link")]
+    Key(#[from] NoteError),
+    /// A log cannot be opened.
+    #[error("open the log")]
+    Open(#[from] CommitError),
+}
+
+/// The session's configuration for a region's link to the centre.
+pub fn to_centre(office: &Office, centre: &OfficeCode) -> Result<SessionConfig, PlanError> {
+    let keys = &office.trust.centre;
+    let down = downlink(&office.code)?;
+    for log in [&office.logs.all, &down] {
+        ensure_mirror(office, log)?;
+    }
+    let mirrored = [&office.logs.all, &down];
+    let peer = PeerKeys { log: &keys.log, witness: &keys.witness, mirror: Some(&keys.mirror) };
+    config(office, centre, &[&office.logs.own], &mirrored, &peer)
+}
+
+/// The session's configuration for the centre's link to a region.
+pub fn to_region(office: &Office, region: &OfficeCode) -> Result<SessionConfig, PlanError> {
+    let known = office.country.known();
+    let enrolled =
+        known.offices.get(region).ok_or_else(|| PlanError::NotEnrolled(region.clone()))?;
+    let (up, down) = (own_log(region)?, downlink(region)?);
+    office.journal.ensure_own_log(&down, 1).inspect_err(|error| heed(office, error))?;
+    ensure_mirror(office, &up)?;
+    let own = [&office.logs.all, &down];
+    // A region witnesses the centre's heads; as a mirror it is not enrolled, so those lines are
+    // not kept (DECISIONS.md).
+    let peer = PeerKeys { log: &enrolled.log_key, witness: &enrolled.witness_key, mirror: None };
+    config(office, region, &own, &[&up], &peer)
+}
+
+fn ensure_mirror(office: &Office, log: &LogName) -> Result<(), CommitError> {
+    let exists = office.journal.logs().iter().any(|info| info.log == *log);
+    let opened = if exists { Ok(()) } else { office.journal.ensure_mirror(log, 1) };
+    opened.inspect_err(|error| heed(office, error))
+}
+
+/// The peer's public keys.
+struct PeerKeys<'a> {
+    log: &'a [u8; 32],
+    witness: &'a [u8; 32],
+    mirror: Option<&'a [u8; 32]>,
+}
+
+fn config(
+    office: &Office,
+    peer: &OfficeCode,
+    own: &[&LogName],
+    mirrored: &[&LogName],
+    keys: &PeerKeys<'_>,
+) -> Result<SessionConfig, PlanError> {
+    let domain = &office.options.domain;
+    let here = office.code.as_str().to_ascii_lowercase();
+    let there = peer.as_str().to_ascii_lowercase();
+    let infos = office.journal.logs();
+    let of = |names: &[&LogName], role: Role| -> Vec<LogInfo> {
+        let chosen = infos.iter().filter(|info| info.role == role && names.contains(&&info.log));
+        chosen.cloned().collect()
+    };
+    let mut own_logs = Vec::new();
+    for info in of(own, Role::Own) {
+        own_logs.push(own_log_of(office, peer, &info)?);
+    }
+    let mut mirrored_logs = Vec::new();
+    for info in of(mirrored, Role::Mirror) {
+        mirrored_logs.push(mirrored_log_of(office, &info, keys.log)?);
+    }
+    let verifier =
+        |kind: &str, key: &[u8; 32]| Verifier::cosigner(&format!("{domain}/{kind}/{there}"), key);
+    Ok(SessionConfig {
+        domain: domain.clone(),
+        office: office.code.to_string(),
+        peer: peer.to_string(),
+        instance: office.instance,
+        software: SOFTWARE.to_owned(),
+        witness: Arc::new(Signer::cosigner(
+            &format!("{domain}/witness/{here}"),
+            office.keys.witness_seed(),
+        )?),
+        mirror: Arc::new(Signer::cosigner(
+            &format!("{domain}/mirror/{here}"),
+            office.keys.mirror_seed(),
+        )?),
+        peer_witness: Some(verifier("witness", keys.witness)?),
+        peer_mirror: keys.mirror.map(|key| verifier("mirror", key)).transpose()?,
+        own: own_logs,
+        mirrored: mirrored_logs,
+        limits: office.options.replication.limits(),
+    })
+}
+
+/// The cosigned heads are read first: they never cover more than the size that is read after.
+fn own_log_of(office: &Office, peer: &OfficeCode, info: &LogInfo) -> Result<OwnLog, NoteError> {
+    let stored = |kind| {
+        let head = store::cosigned_by(office, &info.log, info.epoch, kind, peer.as_str());
+        head.map(|head| head.size)
+    };
+    let witnessed = stored(CosignatureKind::Witness);
+    let mirrored = stored(CosignatureKind::Mirror);
+    let now = office.journal.log(&info.log, info.epoch);
+    let (size, root) = now.map_or((info.size, info.root), |now| (now.size, now.root));
+    let verifier = heads::log_signer(office, &info.log, info.epoch)?.verifier();
+    let (log, epoch) = (info.log.clone(), info.epoch);
+    Ok(OwnLog { log, epoch, verifier, size, root, witnessed, mirrored })
+}
+
+fn mirrored_log_of(
+    office: &Office,
+    info: &LogInfo,
+    key: &[u8; 32],
+) -> Result<MirroredLog, NoteError> {
+    let (frontier, head) = held(office, &info.log, info.epoch, || {});
+    Ok(MirroredLog {
+        log: info.log.clone(),
+        epoch: info.epoch,
+        verifier: heads::log_verifier(&office.options.domain, &info.log, info.epoch, key)?,
+        frontier,
+        head_at: head.as_ref().map(|head| head.at),
+        head: head.map(|head| head.note),
+    })
+}
+
+/// What is stored of a mirror. The records are read before the head: a head is durable before the
+/// records that it covers, so a commit between the two reads (`between`, for a test) cannot make
+/// a mirror look as if its head did not cover it.
+fn held(
+    office: &Office,
+    log: &LogName,
+    epoch: u32,
+    between: impl FnOnce(),
+) -> (Frontier, Option<Head>) {
+    let frontier = office.journal.frontier(log, epoch).unwrap_or_default();
+    between();
+    (frontier, store::accepted(office, log, epoch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_commit_during_the_plan_makes_no_mirror_look_damaged() {
+        let (centre, region) = (testing::desk("KZ").await, testing::desk("KZ-75").await);
+        let log = testing::log("kz-75");
+        let runtime = tokio::runtime::Handle::current();
+        let grow = |number| {
+            tokio::task::block_in_place(|| {
+                runtime.block_on(async {
+                    region.record(&log, &[testing::contact(number)]).await;
+                    centre.mirror(&region, &log).await;
+                });
+            });
+        };
+        let before = held(&centre.office, &log, 1, || grow(1));
+        assert_eq!((before.0.size(), before.1.unwrap().size), (0, 1));
+    }
+}

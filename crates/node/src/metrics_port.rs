@@ -1,0 +1,149 @@
+//! Keeps the gauges true, and serves the metrics as Prometheus text if the configuration names an
+//! address.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use telemetry::Telemetry;
+use telemetry::metrics::Flow;
+use tokio::net::TcpListener;
+
+use crate::grpc::sync::{self, LinkLine, LinkWord, LogLine};
+use crate::office::SharedOffice;
+use crate::supervisor::OnEnd;
+
+/// How often the gauges are set. Whoever collects them sees them at most this much older.
+const OBSERVE_EVERY: Duration = Duration::from_secs(5);
+
+/// Sets the gauges from now on; binds and serves `/metrics` until shutdown, `None` if no address is
+/// configured.
+pub async fn serve(
+    office: &SharedOffice,
+    telemetry: &Telemetry,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let (watched, stopping) = (office.clone(), office.supervisor.stopping());
+    office.supervisor.spawn("set the gauges", OnEnd::StopNode, async move {
+        loop {
+            observe(&watched).await;
+            tokio::select! {
+                () = stopping.cancelled() => return Ok(()),
+                () = tokio::time::sleep(OBSERVE_EVERY) => {}
+            }
+        }
+    });
+    let Some(wanted) = office.options.telemetry.prometheus else { return Ok(None) };
+    let listener = TcpListener::bind(wanted)
+        .await
+        .with_context(|| format!("listen on {wanted} for metrics"))?;
+    let address = listener.local_addr()?;
+    let (shared, telemetry) = (office.clone(), telemetry.clone());
+    let metrics = move || async move {
+        observe(&shared).await;
+        let text = telemetry.prometheus_text();
+        text.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    };
+    let app = Router::new().route("/metrics", get(metrics));
+    let stopping = office.supervisor.stopping();
+    office.supervisor.spawn("serve metrics", OnEnd::StopNode, async move {
+        axum::serve(listener, app)
+            .with_graceful_shutdown(stopping.cancelled_owned())
+            .await
+            .map_err(|error| error.to_string())
+    });
+    Ok(Some(address))
+}
+
+/// Sets the gauges of links and of the disk.
+async fn observe(office: &SharedOffice) {
+    let now = office.clock.now();
+    for line in sync::lines(office).values() {
+        let peer = line.peer.as_str();
+        office.metrics.link_up(peer, line.state.word == LinkWord::Live);
+        for (flow, known) in flows(line, office.code.is_centre()) {
+            if let Some(at) = known.head_at {
+                let time = Duration::from_micros(u64::try_from(at).unwrap_or(0));
+                let age = Duration::from_millis(sync::age_ms(at, now));
+                office.metrics.head(peer, flow, time, age);
+            }
+            if let Some(lag) = known.lag {
+                office.metrics.lag(peer, flow, lag);
+            }
+        }
+    }
+    // It waits for the writer, which may be in the middle of a sync.
+    let journal = office.journal.clone();
+    if let Ok(stats) = tokio::task::spawn_blocking(move || journal.stats()).await {
+        office.metrics.free_space(stats.free_bytes);
+    }
+}
+
+/// What is known of all logs that go one way over a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Known {
+    /// When the oldest of their newest heads came in or was cosigned.
+    head_at: Option<i64>,
+    /// Records that the receiver lacks; `None`: not known of one of them.
+    lag: Option<u64>,
+}
+
+/// Both ways of a link: up, the region's log to the centre; down, the centre's logs to the region.
+fn flows(line: &LinkLine, at_centre: bool) -> [(Flow, Known); 2] {
+    let known = |own: bool| {
+        let logs: Vec<&LogLine> = line.logs.iter().filter(|log| log.own == own).collect();
+        Known {
+            head_at: logs.iter().filter_map(|log| log.head_at).min(),
+            lag: logs.iter().map(|log| log.lag).sum(),
+        }
+    };
+    [(Flow::Up, known(!at_centre)), (Flow::Down, known(at_centre))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grpc::sync::State;
+
+    fn log(own: bool, head_at: Option<i64>, lag: Option<u64>) -> LogLine {
+        LogLine {
+            log: "kz-75".parse().unwrap(),
+            epoch: 1,
+            own,
+            own_size: 9,
+            head_size: None,
+            head_at,
+            peer_size: 0,
+            lag,
+            cosigned: 0,
+            refused: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_region_exports_what_the_centre_does_not_hold_yet() {
+        let state = State { word: LinkWord::Live, since: None };
+        let logs = vec![
+            log(true, Some(50), Some(4)),
+            log(false, Some(40), Some(1)),
+            log(false, Some(30), Some(2)),
+        ];
+        let mut line = LinkLine {
+            peer: "KZ".parse().unwrap(),
+            state,
+            last_contact: None,
+            last_error: String::new(),
+            logs,
+            peer_software: String::new(),
+            connects: 1,
+        };
+        let [up, down] = flows(&line, false);
+        assert_eq!(up, (Flow::Up, Known { head_at: Some(50), lag: Some(4) }));
+        assert_eq!(down, (Flow::Down, Known { head_at: Some(30), lag: Some(3) }));
+        line.logs[2].lag = None;
+        assert_eq!(flows(&line, false)[1].1.lag, None, "no figure rather than a wrong one");
+        assert_eq!(flows(&line, true)[1].1, up.1, "at the centre, own logs go down");
+    }
+}

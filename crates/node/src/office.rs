@@ -1,0 +1,123 @@
+//! The running office: what its services, links and duties share.
+
+use std::sync::Arc;
+
+use domain::number::NumberKey;
+use domain::{OfficeCode, Timestamp, Zone};
+use evidence::hash::Hash;
+use evidence::log::{LogName, LogNameError};
+use hmac::{Hmac, KeyInit, Mac};
+use identity::{NodeKeys, Trust};
+use journal::{Journal, Role};
+use projection::Views;
+use sha2::Sha256;
+use telemetry::Metrics;
+use vault::Vault;
+use zeroize::Zeroizing;
+
+use crate::clock::Clock;
+use crate::country::Country;
+use crate::link::Links;
+use crate::numbers::Numbers;
+use crate::options::Options;
+use crate::supervisor::Supervisor;
+use crate::tables::Tables;
+use crate::writer::Writer;
+
+/// Everything that belongs to one office on this machine. Shared by `Arc`.
+pub struct Office {
+    /// The office's code.
+    pub code: OfficeCode,
+    /// The office's time zone.
+    pub zone: Zone,
+    /// Names of the logs that concern this office.
+    pub logs: Logs,
+    /// The configuration it runs with.
+    pub options: Options,
+    /// The wall clock.
+    pub clock: Clock,
+    /// The records.
+    pub journal: Journal,
+    /// The keys of sealed parts.
+    pub vault: Vault,
+    /// The node's own signing keys.
+    pub keys: NodeKeys,
+    /// Whom this installation trusts.
+    pub trust: Trust,
+    /// The way to make something durable.
+    pub writer: Writer,
+    /// The tables.
+    pub views: Views,
+    /// Whether the tables may be asked, and whose turn it is to work on them.
+    pub tables: Tables,
+    /// What the centre has published: offices and classifiers.
+    pub country: Country,
+    /// State of the links to other offices.
+    pub links: Links,
+    /// Counters of registration numbers.
+    pub numbers: Numbers,
+    /// Key of the permutation that hides the counters.
+    pub number_key: NumberKey,
+    /// Key under which commands are hashed, so that a short text cannot be guessed from a hash.
+    pub request_key: Zeroizing<[u8; 32]>,
+    /// Chosen anew by each process: tells a restart from a second machine.
+    pub instance: [u8; 16],
+    /// Instruments.
+    pub metrics: Metrics,
+    /// The tasks.
+    pub supervisor: Supervisor,
+}
+
+/// A shared office.
+pub type SharedOffice = Arc<Office>;
+
+impl Office {
+    /// The open epoch of the office's own log.
+    pub fn own_epoch(&self) -> u32 {
+        let logs = self.journal.logs().into_iter();
+        let own = logs.filter(|info| info.role == Role::Own && info.log == self.logs.own);
+        own.map(|info| info.epoch).max().unwrap_or(1)
+    }
+
+    /// Now, by the office's clock.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.clock.now())
+    }
+
+    /// The keyed hash by which repetitions of a command are recognised.
+    pub fn request_hash(&self, canonical: &[u8]) -> Hash {
+        match Hmac::<Sha256>::new_from_slice(self.request_key.as_slice()) {
+            Ok(mut mac) => {
+                mac.update(canonical);
+                mac.finalize().into_bytes().into()
+            }
+            Err(_) => unreachable!("HMAC takes keys of any length"),
+        }
+    }
+}
+
+/// Names of the logs that concern one office.
+#[derive(Clone, Debug)]
+pub struct Logs {
+    /// The log that the office writes about its own work: `kz-75`, at the centre `kz`.
+    pub own: LogName,
+    /// What the centre publishes to every office: `kz/all`.
+    pub all: LogName,
+}
+
+impl Logs {
+    /// The logs of `code`.
+    pub fn of(code: &OfficeCode) -> Result<Logs, LogNameError> {
+        Ok(Logs { own: own_log(code)?, all: "kz/all".parse()? })
+    }
+}
+
+/// The log that an office writes about its own work.
+pub fn own_log(code: &OfficeCode) -> Result<LogName, LogNameError> {
+    code.as_str().to_ascii_lowercase().parse()
+}
+
+/// The log that the centre writes for one office: `kz/kz-75`.
+pub fn downlink(code: &OfficeCode) -> Result<LogName, LogNameError> {
+    format!("kz/{}", code.as_str().to_ascii_lowercase()).parse()
+}

@@ -1,0 +1,157 @@
+//! Puts a node together: opens what is stored, starts the tasks, opens the port last.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use domain::number::NumberKey;
+use domain::{Classifiers, OfficeCode, Zone};
+use identity::{Credentials, NodeKeys, Subject, Trust};
+use projection::Views;
+use telemetry::{Metrics, Telemetry};
+use tracing::{info, warn};
+use vault::RootKey;
+
+use crate::clock::Clock;
+use crate::country::Country;
+use crate::duties;
+use crate::grpc;
+use crate::link::{self, Links};
+use crate::metrics_port;
+use crate::numbers::Numbers;
+use crate::office::{Logs, Office, SharedOffice};
+use crate::options::Options;
+use crate::project;
+use crate::stores;
+use crate::supervisor::{OnEnd, Supervisor};
+use crate::tables::Tables;
+use crate::writer::Writer;
+
+/// A node that serves.
+pub struct Running {
+    /// The office.
+    pub office: SharedOffice,
+    /// Where its gRPC services listen.
+    pub grpc: SocketAddr,
+    /// Where its metrics are served, if they are.
+    pub prometheus: Option<SocketAddr>,
+}
+
+/// Opens and starts everything; when it returns, the node serves.
+///
+/// # Errors
+/// Whatever keeps the node from serving, in words for its operator: a folder in use, damage, a
+/// missing key, a port that is taken.
+pub async fn start(options: Options, telemetry: &Telemetry) -> anyhow::Result<Running> {
+    let supervisor = Supervisor::new();
+    let office = open(options, telemetry.metrics(), supervisor).await?;
+    let credentials = Credentials::node(&office.options.keys)
+        .context("load the node's certificate; `adal pki issue node` makes it")?;
+    check_name(&credentials, &office)?;
+    let server_tls = identity::server_config(&credentials)?;
+
+    if let Err(reason) = project::learn(&office).await {
+        warn!(reason, "what the centre published is known only in part");
+    }
+    project::start(&office).await.map_err(anyhow::Error::msg)?;
+    let supervisor = &office.supervisor;
+    supervisor.spawn("project", OnEnd::StopNode, project::run(office.clone()));
+    supervisor.spawn("keep the index", OnEnd::StopNode, duties::keep::run(office.clone()));
+    if !office.code.is_centre() {
+        let deliver = duties::deliver::run(office.clone());
+        supervisor.spawn("deliver directives", OnEnd::StopNode, deliver);
+        let dial = link::dial::run(office.clone());
+        supervisor.spawn("dial the centre", OnEnd::StopNode, dial);
+    }
+    let prometheus = metrics_port::serve(&office, telemetry).await?;
+    let grpc = grpc::server::serve(&office, server_tls).await?;
+    info!(office = %office.code, %grpc, "node serves");
+    Ok(Running { office, grpc, prometheus })
+}
+
+/// A node under another office's certificate would be refused by everybody: say so at once.
+fn check_name(credentials: &Credentials, office: &Office) -> anyhow::Result<()> {
+    let subject = credentials.subject(&office.options.domain)?;
+    let ours = matches!(&subject, Subject::Node { office: name } if name == office.code.as_str());
+    anyhow::ensure!(
+        ours,
+        "the certificate tls.pem is not that of the node of {}; `adal pki issue node` makes one",
+        office.code
+    );
+    Ok(())
+}
+
+/// Opens what is stored; nothing runs yet but the writer.
+pub(crate) async fn open(
+    options: Options,
+    metrics: Metrics,
+    supervisor: Supervisor,
+) -> anyhow::Result<SharedOffice> {
+    let code: OfficeCode = options.office.parse()?;
+    let zone = Zone::new(&options.zone)?;
+    let logs = Logs::of(&code)?;
+    let keys = NodeKeys::load(&options.keys)
+        .context("load the node's keys; `adal pki issue node` makes them")?;
+    let trust = Trust::load(&options.keys.join("trust.toml"))
+        .context("load the trust file; `adal pki init` makes it")?;
+    anyhow::ensure!(
+        trust.domain == options.domain,
+        "trust.toml is for the domain {}, the configuration says {}",
+        trust.domain,
+        options.domain
+    );
+    create(&options.data)?;
+    let root = RootKey::load(&options.keys.join("vault.key")).context("load the vault's key")?;
+    let (journal, vault) = stores::open(&options, &root)?;
+    journal.ensure_own_log(&logs.own, 1).context("open the office's log")?;
+    if code.is_centre() {
+        journal.ensure_own_log(&logs.all, 1).context("open the log for every office")?;
+    }
+    let number_key = NumberKey::new(*vault.named_secret("reg_no")?);
+    let request_key = vault.named_secret("request_hash")?;
+    let views = Views::open(&options.data.join("views.sqlite")).await.context("open the tables")?;
+    let tables = Tables::new(journal.logs());
+    let clock = Clock::system();
+    let writer =
+        Writer::start(journal.clone(), vault.clone(), clock.clone(), metrics.clone(), &supervisor)?;
+    Ok(Arc::new(Office {
+        code,
+        zone,
+        logs,
+        clock,
+        journal,
+        vault,
+        keys,
+        trust,
+        writer,
+        views,
+        tables,
+        country: Country::new(Classifiers::built_in()?),
+        links: Links::new(),
+        numbers: Numbers::new(),
+        number_key,
+        request_key,
+        instance: rand::random(),
+        metrics,
+        supervisor,
+        options,
+    }))
+}
+
+fn create(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("make the data folder {}", folder.display()))
+}
+
+/// Closes what is stored, after every task has ended.
+pub async fn close(office: &Office) {
+    if let Err(error) = office.views.close().await {
+        let error = project::chain(&error);
+        warn!(error, "close the tables; they will be folded anew at the next start");
+    }
+    let journal = office.journal.clone();
+    if tokio::task::spawn_blocking(move || journal.close()).await.is_err() {
+        warn!("closing the journal was cut short; nothing is lost");
+    }
+}

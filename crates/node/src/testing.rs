@@ -1,0 +1,200 @@
+//! Offices in temporary folders, without network, and logs that go from one to the other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use domain::office::OfficeEnrolled;
+use domain::permission::Actor;
+use domain::{Code, Fact, Post, Role, Timestamp};
+use evidence::checkpoint::Checkpoint;
+use evidence::log::{LogName, origin};
+use evidence::record::{Draft, Record, StreamRef, TraceContext};
+use identity::{NodeKeys, Trust};
+use journal::{Append, ExpectedVersion, Transaction};
+use telemetry::Metrics;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::link::store::{self, Head};
+use crate::office::SharedOffice;
+use crate::options::Options;
+use crate::seal::{self, Provenance};
+use crate::start;
+use crate::supervisor::Supervisor;
+
+const DOMAIN: &str = "adal.example";
+
+/// An office whose stores are open; none of its tasks runs but the writer.
+pub struct Desk {
+    /// The office.
+    pub office: SharedOffice,
+    /// Its folder.
+    pub dir: TempDir,
+}
+
+/// An office that has just been installed.
+pub async fn desk(code: &str) -> Desk {
+    let dir = tempfile::tempdir().unwrap();
+    let options = install(dir.path(), code);
+    let office = start::open(options, Metrics::disabled(), Supervisor::new()).await.unwrap();
+    Desk { office, dir }
+}
+
+impl Desk {
+    /// The office after its process was killed and started again.
+    pub async fn killed(self) -> Desk {
+        let Desk { office, dir } = self;
+        let options = office.options.clone();
+        // The writer's thread holds the journal until the last handle is gone.
+        drop(office);
+        for _ in 0..200 {
+            match start::open(options.clone(), Metrics::disabled(), Supervisor::new()).await {
+                Ok(office) => return Desk { office, dir },
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            }
+        }
+        panic!("the office's folder does not become free");
+    }
+
+    /// Appends facts, each in a stream of its own kind and this id.
+    pub async fn record(&self, log: &LogName, facts: &[(Uuid, Fact)]) {
+        for (id, fact) in facts {
+            self.append(log, self.draft(log, *id, fact)).await;
+        }
+    }
+
+    /// The draft of one fact.
+    pub fn draft(&self, log: &LogName, id: Uuid, fact: &Fact) -> Draft {
+        let kind = fact.stream_kind().unwrap().code();
+        let actor = Actor {
+            person: Uuid::from_u128(7).into(),
+            post: Post::new("kz/national").unwrap(),
+            role: Role::National,
+            office: self.office.code.clone(),
+        };
+        let provenance = Provenance {
+            actor: &actor,
+            occurred_at: Timestamp::from_micros(1_770_000_000_000_000),
+            zone: &self.office.zone,
+            command: Uuid::now_v7(),
+            causation: Uuid::nil(),
+            correlation: Uuid::nil(),
+        };
+        let stream = StreamRef { kind, id: id.into_bytes() };
+        seal::draft(&self.office, log, stream, fact, &provenance).unwrap()
+    }
+
+    /// Appends one draft.
+    pub async fn append(&self, log: &LogName, draft: Draft) {
+        let stream = draft.header.stream;
+        let (log, expected) = (log.clone(), ExpectedVersion::Any);
+        let append = Append { log, expected, stream, drafts: vec![draft] };
+        let transaction = Transaction { appends: vec![append], ..Transaction::default() };
+        self.office.writer.write(transaction).await.unwrap();
+    }
+
+    /// Every record of a log.
+    pub fn records(&self, log: &LogName) -> Vec<Record> {
+        self.office.journal.range(log, 1, 0, usize::MAX, usize::MAX).unwrap()
+    }
+
+    /// Mirrors what another office's log holds beyond the mirror, and accepts its head.
+    pub async fn mirror(&self, from: &Desk, log: &LogName) {
+        self.office.journal.ensure_mirror(log, 1).unwrap();
+        let held = self.office.journal.frontier(log, 1).unwrap();
+        let first = held.size();
+        let new = from.office.journal.range(log, 1, first, usize::MAX, usize::MAX).unwrap();
+        let bytes = new.into_iter().map(Record::into_bytes).collect();
+        let info = from.office.journal.log(log, 1).unwrap();
+        let (size, root) = (info.size, info.root);
+        let head = Checkpoint { origin: origin(DOMAIN, log, 1), size, root };
+        let batch = evidence::verify::admit(&held, log, 1, bytes, first, &head, &[]).unwrap();
+        self.accept(log, size, root).await;
+        let transaction = Transaction { mirror: Some(batch), ..Transaction::default() };
+        self.office.writer.write(transaction).await.unwrap();
+    }
+
+    /// Accepts a head of a mirrored log.
+    pub async fn accept(&self, log: &LogName, size: u64, root: [u8; 32]) {
+        let head = Head { at: 1, size, root, note: String::new() };
+        let controls = vec![store::accept(log, 1, &head)];
+        let transaction = Transaction { controls, ..Transaction::default() };
+        self.office.writer.write(transaction).await.unwrap();
+    }
+
+    /// Flips one bit of a record in the commit files; the same again mends it.
+    pub fn flip(&self, record: &Record) {
+        let bytes = record.bytes();
+        for entry in fs::read_dir(self.dir.path().join("data/journal/commits")).unwrap() {
+            let path = entry.unwrap().path();
+            let mut file = fs::read(&path).unwrap();
+            let needle = &bytes[..16];
+            let hit = |w: &[u8]| w == needle || w == flipped(needle).as_slice();
+            if let Some(at) = file.windows(16).position(hit) {
+                file[at] ^= 1;
+                // In its place: the journal has the file open.
+                let open = fs::OpenOptions::new().write(true).open(&path).unwrap();
+                std::os::unix::fs::FileExt::write_all_at(&open, &file[at..=at], at as u64).unwrap();
+                return;
+            }
+        }
+        panic!("the record is in no commit file");
+    }
+}
+
+fn flipped(bytes: &[u8]) -> Vec<u8> {
+    let mut other = bytes.to_vec();
+    other[0] ^= 1;
+    other
+}
+
+fn install(dir: &Path, code: &str) -> Options {
+    let keys = dir.join("keys");
+    let made = NodeKeys::create(&keys).unwrap();
+    let centre = (&made.public("KZ").unwrap()).into();
+    Trust { domain: DOMAIN.to_owned(), centre }.save(&keys.join("trust.toml")).unwrap();
+    let path: PathBuf = dir.join("office.toml");
+    let centre = if code == "KZ" { "" } else { "[centre]\naddress = \"127.0.0.1:1\"\n" };
+    let small = "[journal]\nsegment_mib = 1\nfree_space_watermark_mib = 1\n";
+    fs::write(&path, format!("office = \"{code}\"\n{centre}{small}")).unwrap();
+    Options::load(&path).unwrap()
+}
+
+/// A log's name.
+pub fn log(name: &str) -> LogName {
+    name.parse().unwrap()
+}
+
+/// The opening of a contact without a personal part.
+pub fn contact(number: u128) -> (Uuid, Fact) {
+    let code = |text| Code::new(text).unwrap();
+    let fact = domain::contact::ContactOpened {
+        channel: code("phone"),
+        line: None,
+        language: code("kk"),
+        personal: None,
+    };
+    (Uuid::from_u128(number), fact.into())
+}
+
+/// The enrolment of an office.
+pub fn enrolment(code: &str) -> (Uuid, Fact) {
+    let code: domain::OfficeCode = code.parse().unwrap();
+    let id = domain::ids::OfficeId::of(&code).uuid();
+    let name = || code.to_string();
+    let fact = OfficeEnrolled {
+        name_kk: name(),
+        name_ru: name(),
+        name_en: name(),
+        zone: "Asia/Almaty".to_owned(),
+        log_key: [1; 32],
+        witness_key: [2; 32],
+        code: code.clone(),
+    };
+    (id, fact.into())
+}
+
+/// A trace.
+pub fn trace(number: u8) -> TraceContext {
+    TraceContext { trace_id: [number; 16], span_id: [number; 8], flags: 1 }
+}

@@ -1,0 +1,240 @@
+//! The one writer of a node: gathers what is waiting, makes it durable as one group, answers.
+//!
+//! Order, and why: keys of sealed parts become durable first (a record whose key is lost is a
+//! lost text), then the journal commits the group with one sync, then subscribers learn that the
+//! logs grew, then each caller is answered. A caller that is answered can read what it wrote.
+//!
+//! The queue is bounded, so a flood slows its senders down instead of filling the memory.
+
+use std::time::Instant;
+
+use evidence::log::LogName;
+use evidence::verify::VerifiedBatch;
+use journal::{CommitError, Committed, Journal, Transaction};
+use telemetry::Metrics;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::error;
+use vault::{Vault, VaultError};
+
+use crate::clock::Clock;
+use crate::link::store;
+use crate::project::chain;
+use crate::supervisor::Supervisor;
+
+/// Transactions waiting to be gathered.
+const QUEUE: usize = 1_024;
+/// Transactions in one group: bounds the time to the first answer.
+const GROUP_TRANSACTIONS: usize = 512;
+/// Bytes of records in one group, approximately.
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
+
+/// Why a transaction was not made durable.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// The journal refused this transaction; the others of its group are not affected.
+    #[error(transparent)]
+    Refused(#[from] CommitError),
+    /// The keys of the sealed parts could not be made durable; nothing was recorded.
+    #[error("make the keys of the sealed parts durable; nothing was recorded")]
+    Keys(#[source] std::io::Error),
+    /// The log accepts no more facts until a person has acted; nothing was recorded.
+    #[error("log {log} is read-only: {reason}")]
+    ReadOnly {
+        /// The log.
+        log: LogName,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The node is stopping or its journal had to stop; nothing of this transaction was written,
+    /// or it is unknown whether it was: ask again with the same command id after the restart.
+    #[error("the journal has stopped; repeat the command with the same command id")]
+    Stopped,
+}
+
+struct Job {
+    transaction: Transaction,
+    answer: oneshot::Sender<Result<Committed, WriteError>>,
+}
+
+/// A transaction on its way.
+#[derive(Debug)]
+pub struct Submitted {
+    answered: oneshot::Receiver<Result<Committed, WriteError>>,
+}
+
+impl Submitted {
+    /// Waits until it is durable or refused.
+    pub async fn outcome(self) -> Result<Committed, WriteError> {
+        self.answered.await.map_err(|_| WriteError::Stopped)?
+    }
+}
+
+/// Hands transactions to the writer. Cheap to clone.
+#[derive(Clone)]
+pub struct Writer {
+    jobs: mpsc::Sender<Job>,
+    grown: watch::Receiver<u64>,
+}
+
+impl Writer {
+    /// Starts the writer's thread. It ends when every handle is dropped or the journal stops.
+    pub fn start(
+        journal: Journal,
+        vault: Vault,
+        clock: Clock,
+        metrics: Metrics,
+        supervisor: &Supervisor,
+    ) -> std::io::Result<Writer> {
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let (grow, grown) = watch::channel(0);
+        let supervisor = supervisor.clone();
+        let writing = Writing { journal, vault, clock, metrics, grow };
+        std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            // A panic here must end the node as loudly as an error: nothing would be written any
+            // more. What is on disk is whole, and the restart recovers from it.
+            let running = std::panic::AssertUnwindSafe(|| writing.run(waiting));
+            let ended = std::panic::catch_unwind(running);
+            if let Err(reason) = ended.unwrap_or_else(|_| Err("the writer panicked".to_owned())) {
+                error!(reason, "the writer stops");
+                supervisor.fail(reason);
+            }
+        })?;
+        Ok(Writer { jobs, grown })
+    }
+
+    /// Makes one transaction durable, or says why not. Returns after the sync.
+    pub async fn write(&self, transaction: Transaction) -> Result<Committed, WriteError> {
+        self.submit(transaction).await?.outcome().await
+    }
+
+    /// Puts one transaction into the queue; waits only while the queue is full. What one caller
+    /// submits is committed in the order of submission.
+    pub async fn submit(&self, transaction: Transaction) -> Result<Submitted, WriteError> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job { transaction, answer }).await.map_err(|_| WriteError::Stopped)?;
+        Ok(Submitted { answered })
+    }
+
+    /// Changes each time something became durable. The value only counts groups: read the
+    /// journal for what there is, so that nothing is missed between two looks.
+    pub fn grown(&self) -> watch::Receiver<u64> {
+        self.grown.clone()
+    }
+}
+
+struct Writing {
+    journal: Journal,
+    vault: Vault,
+    clock: Clock,
+    metrics: Metrics,
+    grow: watch::Sender<u64>,
+}
+
+impl Writing {
+    fn run(self, mut waiting: mpsc::Receiver<Job>) -> Result<(), String> {
+        while let Some(first) = waiting.blocking_recv() {
+            let jobs = gather(first, &mut waiting);
+            self.commit(jobs)?;
+        }
+        Ok(())
+    }
+
+    fn commit(&self, jobs: Vec<Job>) -> Result<(), String> {
+        let jobs = self.with_durable_keys(self.writable(jobs))?;
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let (mirrored, bytes) = weigh(&jobs);
+        let began = Instant::now();
+        let (transactions, answers): (Vec<_>, Vec<_>) =
+            jobs.into_iter().map(|job| (job.transaction, job.answer)).unzip();
+        let outcomes = self
+            .journal
+            .commit(transactions, self.clock.now())
+            .map_err(|stopped| format!("commit group: {}", chain(&stopped)))?;
+        let own: usize = outcomes.iter().flatten().map(|committed| committed.positions.len()).sum();
+        self.metrics.group_committed(own as u64, mirrored, bytes, began.elapsed());
+        self.grow.send_modify(|groups| *groups += 1);
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // A caller that went away does not undo what is durable.
+            let _ = answer.send(outcome.map_err(WriteError::Refused));
+        }
+        Ok(())
+    }
+}
+
+impl Writing {
+    /// Answers the jobs for read-only logs, gives back the others. Checked here, behind the
+    /// queue, so that nothing slips in after a fork or a rollback was found.
+    fn writable(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let mut left = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let logs = job.transaction.appends.iter().map(|append| &append.log);
+            let mut closed = logs.filter_map(|log| {
+                let reason = store::read_only_reason(&self.journal, log)?;
+                Some(WriteError::ReadOnly { log: log.clone(), reason })
+            });
+            match closed.next() {
+                Some(refused) => drop(job.answer.send(Err(refused))),
+                None => left.push(job),
+            }
+        }
+        left
+    }
+
+    /// Makes new keys durable. Where the disk does not take them, the jobs with sealed parts are
+    /// refused and the others go on: reading, mirroring and cursors need no key.
+    fn with_durable_keys(&self, jobs: Vec<Job>) -> Result<Vec<Job>, String> {
+        let began = Instant::now();
+        let Err(failure) = self.vault.persist() else {
+            self.metrics.vault_synced(began.elapsed());
+            return Ok(jobs);
+        };
+        let VaultError::Io { source, .. } = &failure else {
+            return Err(format!("make keys durable: {}", chain(&failure)));
+        };
+        error!(error = chain(&failure), "make keys durable; facts with sealed parts are refused");
+        let mut left = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let mut drafts = job.transaction.appends.iter().flat_map(|append| &append.drafts);
+            if drafts.any(|draft| !draft.sealed.is_empty()) {
+                let copy = std::io::Error::from(source.kind());
+                drop(job.answer.send(Err(WriteError::Keys(copy))));
+            } else {
+                left.push(job);
+            }
+        }
+        Ok(left)
+    }
+}
+
+fn gather(first: Job, waiting: &mut mpsc::Receiver<Job>) -> Vec<Job> {
+    let mut bytes = size_of(&first.transaction);
+    let mut jobs = vec![first];
+    while jobs.len() < GROUP_TRANSACTIONS && bytes < GROUP_BYTES {
+        let Ok(job) = waiting.try_recv() else { break };
+        bytes += size_of(&job.transaction);
+        jobs.push(job);
+    }
+    jobs
+}
+
+/// Mirrored records and bytes of a group.
+fn weigh(jobs: &[Job]) -> (u64, u64) {
+    let mirrors = jobs.iter().filter_map(|job| job.transaction.mirror.as_ref());
+    let mirrored: usize = mirrors.map(|batch| batch.records().len()).sum();
+    let bytes: usize = jobs.iter().map(|job| size_of(&job.transaction)).sum();
+    (mirrored as u64, bytes as u64)
+}
+
+fn size_of(transaction: &Transaction) -> usize {
+    let drafts = transaction.appends.iter().flat_map(|append| &append.drafts);
+    let own: usize = drafts.map(|draft| draft.open.len() + draft.sealed.len() + 512).sum();
+    let mirrored: usize = transaction.mirror.as_ref().map_or(0, batch_bytes);
+    own + mirrored
+}
+
+fn batch_bytes(batch: &VerifiedBatch) -> usize {
+    batch.records().iter().map(|record| record.bytes().len()).sum()
+}
