@@ -1,0 +1,153 @@
+//! `adal sync`: the state of replication, never better than the facts.
+
+use clap::Subcommand;
+use wire::pb::Instant;
+use wire::pb::operator::v1 as pb;
+
+use crate::connect::Way;
+use crate::errors::Outcome;
+use crate::output::{Cell, Output, Row};
+
+/// Commands about replication.
+#[derive(Debug, Subcommand)]
+pub enum SyncCommand {
+    /// What both sides hold of each log, and how old that knowledge is
+    #[command(after_help = "A row is one log on one link. `not held` counts records: of an own \
+                            log those that the other side has not acknowledged, of a mirrored \
+                            one those of its newest signed head that are not here yet. A link \
+                            is `live` only on a recent signed head that is wholly held; a \
+                            question mark is what this office does not know.")]
+    Status,
+}
+
+/// Carries out one of them.
+///
+/// # Errors
+/// The node refused or could not be reached.
+pub async fn run(command: &SyncCommand, way: &Way, output: Output) -> Outcome {
+    let SyncCommand::Status = command;
+    let mut client = way.operator().await?;
+    let status = client.sync_status(pb::SyncStatusRequest {}).await?.into_inner();
+    output.table(&rows(&status), "this office has no link: no office is enrolled")?;
+    for link in status.links.iter().filter(|link| !link.last_error.is_empty()) {
+        output.note(&format!("{}: {}", link.peer, crate::errors::one_line(&link.last_error)))?;
+    }
+    Ok(())
+}
+
+/// One row for every log of every link; a link without logs has one too.
+fn rows(status: &pb::SyncStatusResponse) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for link in &status.links {
+        let nothing = pb::LogSync::default();
+        let none = std::slice::from_ref(&nothing);
+        let logs = if link.logs.is_empty() { none } else { &link.logs[..] };
+        rows.extend(logs.iter().map(|log| row(status, link, log)));
+    }
+    rows
+}
+
+fn row(status: &pb::SyncStatusResponse, link: &pb::LinkStatus, log: &pb::LogSync) -> Row {
+    let own = log.role() == pb::LogRole::Own;
+    let part = match log.role() {
+        pb::LogRole::Own => "own",
+        pb::LogRole::Mirror => "mirror",
+        pb::LogRole::Unspecified => "",
+    };
+    vec![
+        ("office", Cell::text(&status.office)),
+        ("peer", Cell::text(&link.peer)),
+        ("state", Cell::text(&link.state)),
+        ("for", Cell::age(since(status.at.as_ref(), link.since.as_ref()))),
+        ("last_contact", Cell::age(since(status.at.as_ref(), link.last_contact.as_ref()))),
+        ("log", Cell::text(&log.log)),
+        ("part", Cell::text(part)),
+        ("here", Cell::number(log.own_size)),
+        ("there", Cell::number(log.peer_size)),
+        ("not_held", Cell::known(log.lag_records)),
+        ("signed_head", Cell::number(log.signed_head_size)),
+        ("head_age", Cell::age(log.signed_head_age_ms)),
+        ("cosigned", if own { Cell::number(log.cosigned_size) } else { Cell::none() }),
+        ("says", Cell::text(words(link, log))),
+    ]
+}
+
+/// The row in words.
+fn words(link: &pb::LinkStatus, log: &pb::LogSync) -> String {
+    if !log.refused.is_empty() {
+        return format!("does not move: {}", log.refused);
+    }
+    let peer = &link.peer;
+    match (log.role(), log.lag_records) {
+        (pb::LogRole::Own, None) => format!("what {peer} holds is not known"),
+        (pb::LogRole::Own, Some(0)) => format!("all acknowledged by {peer}"),
+        (pb::LogRole::Own, Some(lag)) => format!("{lag} not yet acknowledged by {peer}"),
+        (pb::LogRole::Mirror, None) => format!("no signed head from {peer} yet"),
+        (pb::LogRole::Mirror, Some(0)) => "all of the last signed head is here".to_owned(),
+        (pb::LogRole::Mirror, Some(lag)) => format!("{lag} of the last signed head not here yet"),
+        (pb::LogRole::Unspecified, _) => String::new(),
+    }
+}
+
+/// Milliseconds between two instants; `None` where one is missing.
+fn since(now: Option<&Instant>, then: Option<&Instant>) -> Option<u64> {
+    let micros = wire::instant(now?)?.micros().saturating_sub(wire::instant(then?)?.micros());
+    Some(u64::try_from(micros / 1_000).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::{json, table};
+
+    fn status() -> pb::SyncStatusResponse {
+        let at = |seconds| Some(Instant { seconds, nanos: 0 });
+        let own = pb::LogSync {
+            log: "kz-75".into(),
+            epoch: 1,
+            role: pb::LogRole::Own.into(),
+            own_size: 120,
+            signed_head_size: 120,
+            signed_head_at: at(1_000),
+            signed_head_age_ms: Some(1_000),
+            peer_size: 100,
+            lag_records: Some(20),
+            cosigned_size: 100,
+            refused: String::new(),
+        };
+        let mirror = pb::LogSync {
+            log: "kz/all".into(),
+            role: pb::LogRole::Mirror.into(),
+            ..pb::LogSync::default()
+        };
+        let link = pb::LinkStatus {
+            peer: "KZ".into(),
+            state: "silent since".into(),
+            since: at(880),
+            last_contact: at(880),
+            logs: vec![own, mirror],
+            ..pb::LinkStatus::default()
+        };
+        pb::SyncStatusResponse { office: "KZ-75".into(), at: at(1_000), links: vec![link] }
+    }
+
+    #[test]
+    fn silence_and_lag_are_said() {
+        let rows = rows(&status());
+        let text = table(&rows);
+        assert!(text.contains("silent since"), "{text}");
+        assert!(text.contains("2 min"), "{text}");
+        assert!(text.contains("20 not yet acknowledged by KZ"), "{text}");
+        assert!(text.contains("no signed head from KZ yet"), "{text}");
+        assert!(json(&rows[0]).contains("\"not_held\":20"));
+        assert!(json(&rows[1]).contains("\"head_age\":null"));
+    }
+
+    #[test]
+    fn a_link_without_logs_is_shown_too() {
+        let mut status = status();
+        status.links[0].logs.clear();
+        assert_eq!(rows(&status).len(), 1);
+        assert_eq!(words(&status.links[0], &pb::LogSync::default()), "");
+    }
+}
