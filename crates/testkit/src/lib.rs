@@ -1,0 +1,19 @@
+//! Tools that end-to-end tests and the demonstration share.
+//!
+//! # Scope
+//! Real node processes ([`process`]), an installation of keys and configuration files
+//! ([`installation`]), a whole country of both ([`country`]), links that can be cut ([`proxy`]),
+//! a receiver of traces ([`collector`]), the generator's steps entered at real nodes ([`feed`]).
+//!
+//! # Not in scope
+//! Anything that a running office needs: no crate of the product depends on this one.
+
+pub mod collector;
+pub mod country;
+pub mod feed;
+pub mod installation;
+pub mod process;
+pub mod proxy;
+
+pub use country::Country;
+pub use installation::{Installation, Settings};

@@ -1,0 +1,20 @@
+//! One binary for all end-to-end tests, so that everything links once.
+
+mod support;
+
+mod bad_input;
+mod boston;
+mod configuration;
+mod damage;
+mod directive;
+mod full_disk;
+mod guide;
+mod import;
+mod kills;
+mod link_cut;
+mod operator_tool;
+mod python_client;
+mod records_travel;
+mod sealed;
+mod trace;
+mod twenty_second_office;
