@@ -162,9 +162,7 @@ impl Writing {
         }
         Ok(())
     }
-}
 
-impl Writing {
     /// Answers the jobs for read-only logs, gives back the others. Checked here, behind the
     /// queue, so that nothing slips in after a fork or a rollback was found.
     fn writable(&self, jobs: Vec<Job>) -> Vec<Job> {
