@@ -11,13 +11,15 @@ use evidence::merkle::Frontier;
 use evidence::record::{Draft, Record, StreamRef};
 use evidence::verify::{BatchParts, VerifiedBatch};
 
+use crate::attachments;
+use crate::catalog::Catalog;
 use crate::error::{CommitError, ReadError};
 use crate::frame::{Kind, Label, span};
 use crate::group::{Done, GroupBuffer, LogBody, Run, TRAILER, put_control};
 use crate::limits::{
-    FRAME_HEADER, MAX_COMMAND_PARTS, MAX_CONTROL_KEY, MAX_CONTROL_VALUE, MAX_GROUP, MAX_HEADS,
+    FRAME_HEADER, MAX_COMMAND_PARTS, MAX_CONTROL_KEY, MAX_CONTROL_VALUE, MAX_CONTROLS, MAX_GROUP,
+    MAX_HEADS,
 };
-use crate::lookup::Lookup;
 use crate::replay::{Items, RecordItem};
 use crate::report::Role;
 use crate::segment::LogKey;
@@ -55,7 +57,9 @@ impl Changes {
         for (log_no, recorded_at) in self.recorded {
             state.log_mut(log_no).ok_or("log is unknown")?.last_recorded_at = recorded_at;
         }
-        state.controls.extend(self.controls.into_iter().map(|c| (c.key, c.value)));
+        for control in self.controls {
+            state.set_control(control.key, control.value);
+        }
         Ok(self.streams)
     }
 }
@@ -88,7 +92,9 @@ impl Writing {
 /// A group that is being put together.
 pub(crate) struct Builder<'a> {
     state: &'a State,
-    lookup: Lookup<'a>,
+    catalog: &'a Catalog,
+    /// What records may name.
+    attachments: &'a attachments::Store,
     clock: i64,
     /// Free bytes and watermark, if facts must be refused.
     full: Option<(u64, u64)>,
@@ -124,7 +130,7 @@ impl<'a> Builder<'a> {
     /// An empty group on top of `state`.
     pub(crate) fn new(
         state: &'a State,
-        lookup: Lookup<'a>,
+        (catalog, attachments): (&'a Catalog, &'a attachments::Store),
         clock: i64,
         full: Option<(u64, u64)>,
         writing: &'a mut Writing,
@@ -133,7 +139,19 @@ impl<'a> Builder<'a> {
         buffer.clear();
         items.clear();
         let (changes, streams, commands) = Default::default();
-        Self { state, lookup, clock, full, buffer, items, changes, known, streams, commands }
+        Self {
+            state,
+            catalog,
+            attachments,
+            clock,
+            full,
+            buffer,
+            items,
+            changes,
+            known,
+            streams,
+            commands,
+        }
     }
 
     /// What the group changes.
@@ -192,7 +210,7 @@ impl<'a> Builder<'a> {
             let old = || Committed { replayed: true, ..committed.clone() };
             return if same { Ok(Some(old())) } else { Err(CommitError::CommandReused) };
         }
-        let Some(done) = self.lookup.command(&claim.key)? else { return Ok(None) };
+        let Some(done) = self.catalog.command(&claim.key)? else { return Ok(None) };
         if done.request_hash != claim.request_hash {
             return Err(CommitError::CommandReused);
         }
@@ -218,12 +236,14 @@ impl<'a> Builder<'a> {
         if command.is_some() {
             limit("appends of a command", appends.len(), MAX_COMMAND_PARTS)?;
         }
-        let mut size = 0;
+        let (mut size, mut added) = (0, 0);
         for control in &controls {
             limit("key of a control", control.key.len(), MAX_CONTROL_KEY)?;
             limit("value of a control", control.value.len(), MAX_CONTROL_VALUE)?;
             size += span(2 + control.key.len() + control.value.len());
+            added += control.key.len() + control.value.len();
         }
+        limit("bytes of all control facts", self.pending_controls() + added, MAX_CONTROLS)?;
         let mut plan = Plan { controls, ..Plan::default() };
         plan.committed.recorded_at = self.clock;
         for append in appends {
@@ -239,6 +259,13 @@ impl<'a> Builder<'a> {
         Ok(plan)
     }
 
+    /// Bytes of the control facts that are live with this group, or more: one that is replaced
+    /// counts twice until the group is published.
+    fn pending_controls(&self) -> usize {
+        let pending = self.changes.controls.iter().map(|c| c.key.len() + c.value.len());
+        self.state.control_bytes() + pending.sum::<usize>()
+    }
+
     /// Decides one append.
     fn plan_append(&self, append: Append, plan: &mut Plan) -> Result<(), CommitError> {
         let Append { log: name, expected, stream, drafts } = append;
@@ -247,6 +274,7 @@ impl<'a> Builder<'a> {
         if log.role != Role::Own {
             return Err(CommitError::WrongRole { log: name });
         }
+        self.attachments.require(&drafts)?;
         let epoch = log.open_epoch();
         let mut version = self.version_of(&stream, log, plan)?;
         if let ExpectedVersion::Exact(expected) = expected
@@ -287,13 +315,13 @@ impl<'a> Builder<'a> {
     /// The own log that holds a stream, and its version there. What a mirror brings under the same
     /// name binds nobody here: or another office could keep ours from beginning a stream.
     fn home(&self, stream: &StreamRef, log: &Log) -> Result<Option<(u16, u32)>, ReadError> {
-        let head = self.lookup.stream_head(stream, log.no)?;
+        let head = self.catalog.stream_head(stream, log.no)?;
         let is_own = |no| self.state.log(no).is_some_and(|log| log.role == Role::Own);
         if head.is_none_or(|(no, _)| is_own(no)) {
             return Ok(head);
         }
         for own in self.state.logs().filter(|log| log.role == Role::Own) {
-            if let Some(head) = self.lookup.stream_head_in(stream, own.no)? {
+            if let Some(head) = self.catalog.stream_head_in(stream, own.no)? {
                 return Ok(Some(head));
             }
         }
@@ -349,7 +377,7 @@ impl<'a> Builder<'a> {
             let key = (*log_no, record.header().epoch);
             let edge = self.edge(key);
             let nodes = edge.append(record.leaf_hash());
-            self.put_record(Role::Own, *log_no, record, nodes);
+            self.put_record(*log_no, record, nodes);
         }
         self.changes.recorded.extend(plan.recorded);
         for (stream, log_no, version) in plan.streams {
@@ -359,7 +387,7 @@ impl<'a> Builder<'a> {
             for (record, nodes) in parts.records.iter().zip(parts.nodes) {
                 let header = record.header();
                 self.changes.recorded.insert(log_no, header.recorded_at);
-                self.put_record(Role::Mirror, log_no, record, nodes);
+                self.put_record(log_no, record, nodes);
             }
             self.changes.edges.insert((log_no, parts.epoch), parts.frontier);
         }
@@ -385,13 +413,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends the frame of a record.
-    fn put_record(&mut self, role: Role, log_no: u16, record: &Record, nodes: Vec<Hash>) {
+    fn put_record(&mut self, log_no: u16, record: &Record, nodes: Vec<Hash>) {
         let (header, bytes) = (record.header(), record.bytes());
         let (epoch, seq) = (header.epoch, header.seq);
         let label = Label { kind: Kind::Record, flags: 0, log_no, epoch, seq };
         let body_at = self.buffer.put(label, |out| out.extend_from_slice(bytes));
         self.items.records.push(RecordItem {
-            role,
             log_no,
             epoch,
             seq,
@@ -399,6 +426,7 @@ impl<'a> Builder<'a> {
             stream: header.stream,
             stream_version: header.stream_version,
             nodes,
+            names_attachments: !header.attachments.is_empty(),
             frame_at: body_at - FRAME_HEADER,
             len: bytes.len(),
         });

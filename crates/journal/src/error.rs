@@ -6,7 +6,7 @@ use evidence::log::LogName;
 use evidence::record::{RecordError, StreamRef};
 use thiserror::Error;
 
-use crate::report::DamageReport;
+use crate::report::{DamageReport, IndexStatus};
 
 /// Why a journal cannot be opened.
 #[derive(Debug, Error)]
@@ -14,6 +14,19 @@ pub enum OpenError {
     /// Another process (or another [`crate::Journal`] of this one) has the folder open.
     #[error("journal folder {folder} is in use by another process")]
     InUse {
+        /// The folder.
+        folder: String,
+    },
+    /// The folder holds a backup. Opened as a journal it would use sequences a second time that
+    /// the journal it was taken from may have used since.
+    #[error("{folder} is a backup; `adal journal restore` makes a journal of it")]
+    IsBackup {
+        /// The folder.
+        folder: String,
+    },
+    /// The folder holds an unfinished backup or restore.
+    #[error("{folder} is an unfinished backup or restore; it can be removed")]
+    Partial {
         /// The folder.
         folder: String,
     },
@@ -50,9 +63,13 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
-    /// The index cannot be opened or rebuilt, even from an empty folder.
+    /// The index cannot be opened or rebuilt, even from an empty folder (only where that is not
+    /// done in the background).
     #[error("open the index: {0}")]
     Index(#[from] IndexError),
+    /// The thread that applies groups to the index cannot be started.
+    #[error("start the thread of the index: {0}")]
+    Thread(io::Error),
 }
 
 impl OpenError {
@@ -145,15 +162,39 @@ pub enum CommitError {
     /// A draft of another stream than its append names.
     #[error("a draft names another stream than its append")]
     WrongStream,
+    /// A record of an own log may name only attachments that are durably here with that size.
+    #[error("attachment {index} ({hash}, {size} bytes) is not here{}", other_size(*.held))]
+    AttachmentMissing {
+        /// Which of the record's attachments, from 0.
+        index: usize,
+        /// The first 8 hexadecimal digits of its hash.
+        hash: String,
+        /// Bytes named.
+        size: u64,
+        /// Bytes of what is here under this hash, if anything.
+        held: Option<u64>,
+    },
     /// A draft that cannot be encoded.
     #[error("draft: {0}")]
     Record(#[from] RecordError),
     /// The index could not answer, so nothing can be decided.
     #[error("decide: {0}")]
     Read(#[from] ReadError),
+    /// The index is being rebuilt: nothing can be decided yet. Reading by sequence works; try
+    /// again.
+    #[error("{status}; facts are refused until it is ready")]
+    IndexBuilding {
+        /// How far it is.
+        status: IndexStatus,
+    },
     /// The writer has stopped (only from `ensure_own_log` and `ensure_mirror`).
     #[error(transparent)]
     Stopped(#[from] JournalStopped),
+}
+
+/// What is there in place of an attachment.
+fn other_size(held: Option<u64>) -> String {
+    held.map(|held| format!(" with that size, but with {held} bytes")).unwrap_or_default()
 }
 
 /// The writer has stopped for good: the outcome of the group is unknown until the journal is
@@ -182,11 +223,25 @@ pub enum ReadError {
         /// What is wrong, in words.
         what: &'static str,
     },
+    /// What a command did is not what was stored.
+    #[error("the command at byte {offset} of {file} is damaged")]
+    DamagedCommand {
+        /// The commit file, relative to the folder.
+        file: String,
+        /// Where its frame starts.
+        offset: u64,
+    },
     /// A value of the index that is not what was stored, where no position is known.
     #[error("an entry of the index is damaged: {what}")]
     DamagedIndex {
         /// Which kind of entry.
         what: &'static str,
+    },
+    /// The index is being rebuilt: only reading by sequence works. Try again.
+    #[error("{status}; until it is ready only reading by sequence works")]
+    IndexBuilding {
+        /// How far it is.
+        status: IndexStatus,
     },
     /// A size or sequence beyond what is held, or an order that no proof can have.
     #[error("{what} {asked} is out of range, {held} records are held")]
@@ -217,6 +272,62 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// Why a page token is of no use here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TokenError {
+    /// Not the text of a token, or changed on its way.
+    #[error("the page token is damaged")]
+    Damaged,
+    /// It was made by a program that this one does not know.
+    #[error("the page token has version {found}, only {known} is known")]
+    Version {
+        /// Version found.
+        found: u8,
+        /// Version known.
+        known: u8,
+    },
+    /// It is of another journal.
+    #[error("the page token is of another journal")]
+    OtherJournal,
+    /// It is of another query than the one that it came with.
+    #[error("the page token is of another query: the {what} differs")]
+    OtherQuery {
+        /// `log`, `epoch`, `direction` or `bounds`.
+        what: &'static str,
+    },
+    /// It names more records than there are: it is of a later snapshot, or of the journal before an
+    /// older copy of it was restored.
+    #[error("the page token is of a log of {named} records, {held} are held")]
+    Beyond {
+        /// Records when the series began.
+        named: u64,
+        /// Records held.
+        held: u64,
+    },
+}
+
+/// Why there is no page.
+#[derive(Debug, Error)]
+pub enum PageError {
+    /// The token does not fit.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The records cannot be read, or there is no such log.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Why a subscription gives nothing.
+#[derive(Debug, Error)]
+pub enum SubscribeError {
+    /// Everything was read and nothing will follow: the writer has stopped or was closed.
+    #[error("nothing will follow: {0}")]
+    Ended(JournalStopped),
+    /// The next records cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 /// Why the index failed, in its own words.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use evidence::hash::{Hash, hex};
+
 /// Folder of the commit files.
 pub(crate) const COMMITS: &str = "commits";
 /// Folder of the index.
@@ -14,6 +16,21 @@ pub(crate) const TAIL: &str = "tail";
 pub(crate) const LOCK: &str = "lock";
 /// The deletable reserve.
 pub(crate) const RESERVE: &str = "reserve";
+
+/// Folder of the attachments.
+pub(crate) const ATTACHMENTS: &str = "attachments";
+/// Folder of attachments that are being written.
+pub(crate) const INCOMING: &str = "attachments/incoming";
+
+/// Folder of the attachments whose hash starts with this byte, relative to the journal's folder.
+pub(crate) fn attachment_folder(first: u8) -> String {
+    format!("{ATTACHMENTS}/{first:02x}")
+}
+
+/// Name of an attachment, relative to the journal's folder.
+pub(crate) fn attachment_name(hash: &Hash) -> String {
+    format!("{}/{}", attachment_folder(hash[0]), hex(hash))
+}
 
 /// Name of a segment, relative to the journal's folder.
 pub(crate) fn segment_name(number: u64) -> String {

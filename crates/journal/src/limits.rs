@@ -1,5 +1,7 @@
 //! Every limit of the journal in one place, with its reason.
 
+use std::time::Duration;
+
 /// Bytes in front of a frame's body.
 pub(crate) const FRAME_HEADER: usize = 24;
 
@@ -37,15 +39,46 @@ pub(crate) const MAX_CONTROL_KEY: usize = 512;
 /// Longest value of a control fact in bytes.
 pub(crate) const MAX_CONTROL_VALUE: usize = 256 * 1024;
 
+/// Largest sum of keys and values of all live control facts, in bytes: every segment starts with
+/// all of them in one group, which must stay far below [`MAX_GROUP`].
+pub(crate) const MAX_CONTROLS: usize = 16 * 1024 * 1024;
+
 /// Size of the deletable reserve file in bytes: what sled and recovery may need to start again on
 /// a full disk.
 pub(crate) const RESERVE: u64 = 8 * 1024 * 1024;
 
+/// A segment takes at most this part of the file system, so that a small one has room for several.
+pub(crate) const SEGMENT_SHARE: u64 = 16;
+
+/// The watermark is at most this part of the file system: two segments of it, one that control
+/// facts may still begin and one for what the index writes behind the last facts. The default of
+/// 32 MiB would leave half of a disk of 64 MiB unused.
+pub(crate) const WATERMARK_SHARE: u64 = 8;
+
 /// How much is read at once when a segment is scanned, in bytes.
 pub(crate) const READ_AHEAD: usize = 1024 * 1024;
 
-/// Index keys that are applied together when the index is rebuilt.
-pub(crate) const REBUILD_BATCH: usize = 4096;
+/// Records that are applied to the index together: so many keys, sorted, that neighbours often meet
+/// in one page of the tree, in about 2 MB of memory.
+pub(crate) const DRAIN_RECORDS: usize = if cfg!(test) { 256 } else { 4096 };
+
+/// Records that may wait in memory for the index before commits wait for it: about 12 MB, twice
+/// that with those on their way.
+pub(crate) const MAX_RECENT: usize = 32_768;
+
+/// How long the index is left alone after it could not be opened or built.
+pub(crate) const RETRY_WAIT: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 2000 });
+
+/// How long the thread of the index may take to end: it looks up between two batches.
+pub(crate) const THREAD_WAIT: Duration = Duration::from_secs(5);
+
+/// Segments whose places are remembered while there is no index: 16 MiB of records of 512 bytes
+/// make 3 MB of places.
+pub(crate) const OPEN_PLACES: usize = 4;
+
+/// Records that are read at once when a log is read backwards: a page newest first is usually this
+/// long, and at most 8 MiB are in memory for it.
+pub(crate) const BACK_CHUNK: usize = 32;
 
 /// How long sled may take to open before its folder is set aside, in seconds. Opening a million
 /// events takes well below one.
@@ -56,3 +89,21 @@ pub(crate) const OPEN_FILES: usize = 64;
 
 /// Heads of streams that the writer remembers: about 3 MB.
 pub(crate) const MAX_HEADS: usize = 65_536;
+
+/// Largest attachment in bytes, sealed. No paper gives a figure: this is more than two hours of a
+/// telephone call as the exchange delivers it (8,000 bytes a second) or a scanned file of some
+/// hundred pages, and at 2 Mbit/s it is carried to the centre in under five minutes.
+pub(crate) const MAX_ATTACHMENT: u64 = 64 * 1024 * 1024;
+
+/// While an attachment is written, free space is looked at again after this many bytes: so far a
+/// writer may get below the watermark.
+pub(crate) const ROOM_CHECK: u64 = 1024 * 1024;
+
+/// How much of an attachment is read at once, in bytes: two of these are held for each reader.
+pub(crate) const ATTACHMENT_CHUNK: usize = 256 * 1024;
+
+/// Most records that one question after missing attachments looks at: well below a second.
+pub(crate) const ATTACHMENT_SCAN_RECORDS: u64 = 65_536;
+
+/// Stored bytes of records that are looked at together for the attachments that they name.
+pub(crate) const ATTACHMENT_SCAN_BYTES: usize = 256 * 1024;

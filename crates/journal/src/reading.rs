@@ -1,21 +1,21 @@
 //! Reading: every record is checked against its stored tree node before it is served.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use evidence::hash::Hash;
 use evidence::log::{LogName, Position};
-use evidence::merkle::{Frontier, ProveError, consistency_proof, inclusion_proof, root_at};
+use evidence::merkle::{Frontier, Nodes, ProveError, consistency_proof, inclusion_proof, root_at};
 use evidence::record::{Record, StreamRef};
 
-use crate::catchup::IndexNodes;
-use crate::disk::{DiskFile, OpenMode};
+use crate::catalog::Catalog;
+use crate::catalog::lookup::Fault;
 use crate::error::ReadError;
 use crate::files;
-use crate::frame::{Head, Kind, is_intact};
+use crate::frame::{Head, Kind};
+use crate::index::block::Located;
 use crate::journal::{Inner, Journal};
-use crate::limits::{FRAME_HEADER, OPEN_FILES};
-use crate::lookup::{Fault, Located, Lookup, Source};
-use crate::report::{CommandHit, LogInfo, Role};
+use crate::limits::{FRAME_HEADER, READ_AHEAD};
+use crate::report::{CommandHit, IndexStatus, LogInfo};
 use crate::segment::LogKey;
 use crate::state::State;
 use crate::transaction::CommandKey;
@@ -23,65 +23,57 @@ use crate::transaction::CommandKey;
 /// What reading one log needs.
 struct Target {
     name: LogName,
-    role: Role,
     key: LogKey,
     size: u64,
 }
 
 impl Inner {
-    /// A segment, opened for reading.
-    pub(crate) fn segment(&self, number: u64) -> std::io::Result<Arc<dyn DiskFile>> {
-        let mut files: MutexGuard<'_, _> =
-            self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = files.get(&number) {
-            return Ok(Arc::clone(file));
-        }
-        let file = self.place.open(&files::segment_name(number), OpenMode::Read)?;
-        if files.len() >= OPEN_FILES {
-            files.pop_first();
-        }
-        files.insert(number, Arc::clone(&file));
-        Ok(file)
+    /// Reads neighbouring frames of a segment with one call: as many of `located`
+    /// as lie close together. Returns how many, and the bytes from the first frame on.
+    fn near(&self, located: &[Located]) -> Result<(usize, Vec<u8>), ReadError> {
+        let Some(first) = located.first() else { return Ok((0, Vec::new())) };
+        let end =
+            |one: &Located| u64::from(one.offset) + (FRAME_HEADER as u64) + u64::from(one.len);
+        let near = |one: &&Located| {
+            one.segment == first.segment
+                && one.offset >= first.offset
+                && end(one) - u64::from(first.offset) <= READ_AHEAD as u64
+        };
+        let count = 1 + located[1..].iter().take_while(near).count();
+        let len = end(&located[count - 1]) - u64::from(first.offset);
+        let (segment, offset) = (u64::from(first.segment), u64::from(first.offset));
+        let bytes = self.frames.bytes(segment, offset, len as usize);
+        let bytes = bytes.map_err(|(file, source)| ReadError::Io { file, source })?;
+        Ok((count, bytes))
     }
 
-    /// The body of a record's frame in a segment.
-    fn frame(&self, target: &Target, seq: u64, source: &Source) -> Result<Vec<u8>, ReadError> {
-        let Source::Frame { segment, offset, len } = source else { return Ok(Vec::new()) };
-        let name = files::segment_name(*segment);
-        let io = |source| ReadError::Io { file: name.clone(), source };
-        let file = self.segment(*segment).map_err(io)?;
-        let mut frame = vec![0; FRAME_HEADER + len];
-        let read = file.read_at(*offset, &mut frame).map_err(io)?;
-        let head = frame.first_chunk().and_then(Head::decode);
-        let right = head.is_some_and(|head| {
+    /// The checked record in the frame at the front of `bytes`.
+    fn record(
+        &self,
+        target: &Target,
+        seq: u64,
+        located: &Located,
+        bytes: &[u8],
+    ) -> Result<Record, ReadError> {
+        let damaged = |what| {
+            let place = files::segment_name(u64::from(located.segment));
+            target.damaged(seq, place, what)
+        };
+        let right = |head: &Head| {
             head.kind == Kind::Record
                 && (head.log_no, head.epoch, head.seq) == (target.key.0, target.key.1, seq)
-                && is_intact(self.seed, &head, &frame)
-        });
-        if !right || read < frame.len() {
-            return Err(target.damaged(seq, name, "its frame is damaged"));
-        }
-        Ok(frame.split_off(FRAME_HEADER))
-    }
-
-    /// The checked record that an entry of the index stands for.
-    fn record(&self, target: &Target, seq: u64, located: Located) -> Result<Record, ReadError> {
-        let (bytes, place) = match located.source {
-            Source::Bytes(bytes) => (bytes, "index".to_owned()),
-            Source::Frame { segment, .. } => {
-                let bytes = self.frame(target, seq, &located.source)?;
-                (bytes, files::segment_name(segment))
-            }
         };
-        let Ok(record) = Record::parse(bytes) else {
-            return Err(target.damaged(seq, place, "it is malformed"));
-        };
+        let frame = self.frames.intact(bytes, located.len as usize);
+        let frame = frame.filter(|(head, _)| right(head));
+        let (_, body) = frame.ok_or_else(|| damaged("its frame is damaged"))?;
+        let record = Record::parse(body.to_vec());
+        let record = record.map_err(|_| damaged("it is malformed"))?;
         let header = record.header();
         if header.log != target.name || header.epoch != target.key.1 || header.seq != seq {
-            return Err(target.damaged(seq, place, "it names another place"));
+            return Err(damaged("it names another place"));
         }
         if located.nodes.first() != Some(&record.leaf_hash()) {
-            return Err(target.damaged(seq, place, "it does not match its leaf hash"));
+            return Err(damaged("it does not match its leaf hash"));
         }
         Ok(record)
     }
@@ -103,7 +95,7 @@ impl Journal {
         let known = state.named(log)?;
         let size = known.epochs.get(&epoch)?.size();
         let key = (known.no, epoch);
-        Some(Target { name: known.name.clone(), role: known.role, key, size })
+        Some(Target { name: known.name.clone(), key, size })
     }
 
     fn known(&self, log: &LogName, epoch: u32) -> Result<Target, ReadError> {
@@ -111,8 +103,8 @@ impl Journal {
         self.target(log, epoch).ok_or_else(unknown)
     }
 
-    fn lookup(&self) -> Lookup<'_> {
-        Lookup(&*self.inner.index)
+    fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
     }
 
     /// The record at a position; `None` if there is none (yet), or no such log.
@@ -127,9 +119,10 @@ impl Journal {
     }
 
     fn read(&self, target: &Target, seq: u64) -> Result<Record, ReadError> {
-        let located = self.lookup().record(target.role, target.key, seq);
+        let located = self.catalog().record(target.key, seq);
         let located = located.map_err(|fault| target.fault(seq, fault))?;
-        self.inner.record(target, seq, located)
+        let (_, bytes) = self.inner.near(std::slice::from_ref(&located))?;
+        self.inner.record(target, seq, &located, &bytes)
     }
 
     /// Records from `from` on, in order: at most `max_records`, and no more once `max_bytes` of
@@ -151,18 +144,23 @@ impl Journal {
         let end = target.size.min(from.saturating_add(max_records as u64));
         let mut seq = from;
         while seq < end {
-            let pack = self.lookup().pack_from(target.role, target.key, seq);
-            for located in pack.map_err(|fault| target.fault(seq, fault))? {
-                if seq >= end {
-                    break;
+            let located = self.catalog().records_from(target.key, seq);
+            let located = located.map_err(|fault| target.fault(seq, fault))?;
+            let mut located = &located[..located.len().min((end - seq) as usize)];
+            while !located.is_empty() {
+                let (count, frames) = self.inner.near(located)?;
+                let start = located[0].offset;
+                for one in &located[..count] {
+                    let frame = frames.get((one.offset - start) as usize..).unwrap_or_default();
+                    let record = self.inner.record(&target, seq, one, frame)?;
+                    bytes += record.bytes().len();
+                    if bytes > max_bytes && !out.is_empty() {
+                        return Ok(out);
+                    }
+                    out.push(record);
+                    seq += 1;
                 }
-                let record = self.inner.record(&target, seq, located)?;
-                bytes += record.bytes().len();
-                if bytes > max_bytes && !out.is_empty() {
-                    return Ok(out);
-                }
-                out.push(record);
-                seq += 1;
+                located = &located[count..];
             }
         }
         Ok(out)
@@ -177,10 +175,12 @@ impl Journal {
         let Some(log_no) = self.state().named(log).map(|log| log.no) else { return Ok(Vec::new()) };
         let mut out = Vec::new();
         let mut before: Option<u32> = None;
-        for (version, (_, epoch, seq)) in self.lookup().stream(log_no, &stream)? {
+        for (version, (_, epoch, seq)) in self.catalog().stream(log_no, &stream)? {
             let target = self.known(log, epoch)?;
             if seq >= target.size {
-                break;
+                // Not published yet. Later epochs of a mirror begin their versions again, so what
+                // follows may be published.
+                continue;
             }
             // A mirrored log may name a version twice; that is what its origin signed.
             if before.is_some_and(|before| version > before.saturating_add(1)) {
@@ -197,16 +197,25 @@ impl Journal {
         Ok(out)
     }
 
-    /// Where the event with this id is.
+    /// Where the event with this id is; the first place by number of the log, epoch and sequence if
+    /// a mirrored log repeats the id of another.
     ///
     /// # Errors
     /// [`ReadError::DamagedIndex`] or [`ReadError::Index`].
     pub fn find_event(&self, id: &[u8; 16]) -> Result<Option<Position>, ReadError> {
-        let Some((log_no, epoch, seq)) = self.lookup().event(id)? else { return Ok(None) };
+        Ok(self.find_events(id)?.into_iter().next())
+    }
+
+    /// All places of the event with this id.
+    pub(crate) fn find_events(&self, id: &[u8; 16]) -> Result<Vec<Position>, ReadError> {
+        let places = self.catalog().events(id)?;
         let state = self.state();
-        let Some(log) = state.log(log_no) else { return Ok(None) };
-        let visible = log.epochs.get(&epoch).is_some_and(|edge| seq < edge.size());
-        Ok(visible.then(|| Position { log: log.name.clone(), epoch, seq }))
+        let position = |(log_no, epoch, seq)| {
+            let log = state.log(log_no)?;
+            let visible = seq < log.epochs.get(&epoch)?.size();
+            visible.then(|| Position { log: log.name.clone(), epoch, seq })
+        };
+        Ok(places.into_iter().filter_map(position).collect())
     }
 
     /// What was done under a command id.
@@ -214,7 +223,7 @@ impl Journal {
     /// # Errors
     /// [`ReadError::DamagedIndex`] or [`ReadError::Index`].
     pub fn find_command(&self, key: &CommandKey) -> Result<Option<CommandHit>, ReadError> {
-        let Some(done) = self.lookup().command(key)? else { return Ok(None) };
+        let Some(done) = self.catalog().command(key)? else { return Ok(None) };
         let first = done.runs.first();
         let log = first.and_then(|run| Some(self.state().log(run.log_no)?.name.clone()));
         Ok(Some(CommandHit {
@@ -225,6 +234,18 @@ impl Journal {
             count: first.map_or(0, |run| u64::from(run.count)),
             recorded_at: done.recorded_at,
         }))
+    }
+
+    /// Whether the index answers everything; while it is rebuilt reading by sequence works.
+    #[must_use]
+    pub fn index_status(&self) -> IndexStatus {
+        self.inner.catalog.status()
+    }
+
+    /// Waits until the index answers everything, at most `limit`; returns whether it does.
+    #[must_use]
+    pub fn wait_for_index(&self, limit: Duration) -> bool {
+        self.inner.catalog.wait(limit, false)
     }
 
     /// All logs and epochs with their durable sizes and roots.
@@ -292,23 +313,41 @@ impl Journal {
         proof.map_err(|error| proved("old size", old, &target, error))
     }
 
-    fn nodes(&self, target: &Target) -> IndexNodes<'_> {
-        IndexNodes { lookup: self.lookup(), role: target.role, log: target.key }
+    fn nodes(&self, target: &Target) -> StoredNodes<'_> {
+        StoredNodes { catalog: self.catalog(), log: target.key }
     }
 
     /// The last durable value of a control fact.
     #[must_use]
     pub fn control(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.state().controls.get(key).cloned()
+        self.state().controls().get(key).cloned()
     }
 
     /// All control facts whose key starts with `prefix`, by key.
     #[must_use]
     pub fn controls(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let state = self.state();
-        let from = state.controls.range(prefix.to_vec()..);
+        let from = state.controls().range(prefix.to_vec()..);
         let with = from.take_while(|(key, _)| key.starts_with(prefix));
         with.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+/// The tree nodes of one log.
+struct StoredNodes<'a> {
+    catalog: &'a Catalog,
+    log: LogKey,
+}
+
+impl Nodes for StoredNodes<'_> {
+    /// The fault and the sequence that was read.
+    type Error = (Fault, u64);
+
+    fn node(&self, level: u8, index: u64) -> Result<Hash, Self::Error> {
+        let seq = ((index + 1) << level) - 1;
+        let located = self.catalog.record(self.log, seq).map_err(|fault| (fault, seq))?;
+        let lacks = (Fault::Damaged("its entry lacks a tree node"), seq);
+        located.nodes.get(usize::from(level)).copied().ok_or(lacks)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Opening the commit files: find the end, prove that nothing acknowledged is behind it, drop an
-//! unfinished group. Nothing is changed on disk before damage is excluded.
+//! unfinished group, sync what is kept. Nothing is changed on disk before damage is excluded.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +20,7 @@ use crate::segment::{
 };
 use crate::state::State;
 use crate::tail::{Mark, TAIL_LEN, Tail};
-use crate::writer::{Active, Place, RangeStart, note_ranges, start_segment};
+use crate::writer::{Active, Place, RangeStart, is_full, note_ranges, start_segment};
 
 /// What the tail file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,7 +229,7 @@ pub(crate) fn recover(
         if is_new {
             return create(place, segment_bytes, new_id).map(Ok);
         }
-        return Ok(Err(Damaged::new(1, 0, "file is missing")));
+        return Ok(Err(Damaged::new(1, 0, "file is missing, as are all others")));
     };
     if let Some(number) = (1..=last).find(|number| numbers.binary_search(number).is_err()) {
         return Ok(Err(Damaged::new(number, 0, "file is missing")));
@@ -310,11 +310,13 @@ fn recover_end(
                     let why = "end mark is damaged";
                     return Ok(Err(Damaged::new(base, scanned.mark.offset, why)));
                 }
-                if !whole {
-                    reseal(&scanned, &state).map_err(|error| {
-                        OpenError::io("seal", &files::segment_name(base), error)
-                    })?;
-                }
+                let sealed = if *whole {
+                    scanned.file.sync_all()
+                } else {
+                    reseal(&scanned, &state).map(drop)
+                };
+                let name = files::segment_name(base);
+                sealed.map_err(|error| OpenError::io("seal", &name, error))?;
                 let before = Some((scanned.header, scanned.mark.group, scanned.mark.chain));
                 scanned = match scan(last, &mut state, Snapshots::Compare, before)? {
                     Ok(scanned) => scanned,
@@ -329,10 +331,10 @@ fn recover_end(
             End::Open => {
                 let why = "footer is missing";
                 let damaged = Damaged::new(base, scanned.mark.offset, why);
-                return Ok(Err(damaged.after(state, scanned.mark)));
+                return Ok(Err(damaged));
             }
             End::Broken { at, why } => {
-                return Ok(Err(Damaged::new(base, *at, why).after(state, scanned.mark)));
+                return Ok(Err(Damaged::new(base, *at, why)));
             }
             End::Flaw(_) => {}
         }
@@ -387,22 +389,22 @@ fn finish(
     let number = header.number;
     let name = files::segment_name(number);
     let (at, why) = match end {
-        End::Flaw(damaged) => return Ok(Err(damaged.after(state, mark))),
+        End::Flaw(damaged) => return Ok(Err(damaged)),
         End::Sealed { .. } => {
             let damaged = Damaged::new(number + 1, 0, "file is missing");
-            return Ok(Err(damaged.after(state, mark)));
+            return Ok(Err(damaged));
         }
         End::Open => (mark.offset, "file ends before the last group"),
         End::Broken { at, why } => (at, why),
     };
     if tail.is_some_and(|tail| tail.group > mark.group) {
-        return Ok(Err(Damaged::new(number, at, why).after(state, mark)));
+        return Ok(Err(Damaged::new(number, at, why)));
     }
     let mut dropped = None;
     if matches!(end, End::Broken { .. }) {
         let io = |error| OpenError::io("read", &name, error);
         if damage::has_later_group(&mut scanner, mark.group + 1, at).map_err(io)? {
-            return Ok(Err(Damaged::new(number, at, why).after(state, mark)));
+            return Ok(Err(Damaged::new(number, at, why)));
         }
         dropped = drop_rest(place, &*file, &mut scanner, &mark, &name)?;
     }
@@ -412,6 +414,10 @@ fn finish(
         let removed = removed.and_then(|()| place.sync_commits());
         removed.map_err(|error| OpenError::io("remove", &name, error))?;
     }
+    // A program that was killed may not have come to sync what it wrote; what is found here is
+    // shown from now on, and the tail file and the index name it.
+    let synced = file.sync_all().and_then(|()| place.sync_commits());
+    synced.map_err(|error| OpenError::io("sync", &name, error))?;
     let active = Active { file, header, filled: mark.offset, ranges };
     Ok(Ok(Recovered { state, active, mark, created: false, dropped }))
 }
@@ -436,11 +442,20 @@ fn drop_rest(
         place.disk.sync_dir(&place.dir.join(files::SET_ASIDE))?;
         place.disk.sync_dir(&place.dir)
     };
-    set_aside().map_err(|error| OpenError::io("write", &copy, error))?;
+    let set_aside = match set_aside() {
+        Ok(()) => Some(copy),
+        // The bytes were never acknowledged: the journal opens without a copy of them.
+        Err(error) if is_full(&error) => {
+            // What there is of the copy may be in the way of more important things.
+            let _ = place.disk.remove(&place.dir.join(&copy));
+            None
+        }
+        Err(error) => return Err(OpenError::io("write", &copy, error)),
+    };
     let zeroed = file.write_at(mark.offset, &vec![0; bytes.len()]).and_then(|()| file.sync_data());
     zeroed.map_err(|error| OpenError::io("write", name, error))?;
-    let (file, set_aside) = (name.to_owned(), copy);
-    Ok(Some(Dropped { file, offset: mark.offset, bytes: bytes.len() as u64, set_aside }))
+    let (file, bytes) = (name.to_owned(), bytes.len() as u64);
+    Ok(Some(Dropped { file, offset: mark.offset, bytes, set_aside }))
 }
 
 /// Creates the first segment of a new journal.

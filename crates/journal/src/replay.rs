@@ -11,12 +11,11 @@ use crate::group::{Done, LogBody, TRAILER, decode_control};
 use crate::limits::FRAME_HEADER;
 use crate::report::Role;
 use crate::scan::{FrameRef, Group};
-use crate::state::State;
+use crate::state::{Log, State};
 
 /// A record as the index sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordItem {
-    pub role: Role,
     pub log_no: u16,
     pub epoch: u32,
     pub seq: u64,
@@ -25,6 +24,8 @@ pub(crate) struct RecordItem {
     pub stream_version: u32,
     /// Tree nodes that it completes, from its leaf hash upwards.
     pub nodes: Vec<Hash>,
+    /// Whether it is a record of an own log that names attachments.
+    pub names_attachments: bool,
     /// Where its frame starts, relative to the group.
     pub frame_at: usize,
     /// Length of its stored bytes.
@@ -99,10 +100,10 @@ pub(crate) fn replay(
             Kind::Control => {
                 let (key, value) = decode_control(body).ok_or(flaw("control is malformed"))?;
                 if is_snapshot && snapshots == Snapshots::Compare {
-                    let known = state.controls.get(key).is_some_and(|known| known == value);
+                    let known = state.controls().get(key).is_some_and(|known| known == value);
                     known.then_some(()).ok_or(flaw("snapshot contradicts a control"))?;
                 } else {
-                    state.controls.insert(key.to_vec(), value.to_vec());
+                    state.set_control(key.to_vec(), value.to_vec());
                 }
             }
             Kind::Command => {
@@ -143,6 +144,10 @@ fn take_log(
     if !is_snapshot && body.frontier.size() > 0 {
         return Err("a log starts with records");
     }
+    let open = state.log(body.log_no).map_or(0, Log::open_epoch);
+    if body.role == Role::Own && body.epoch < open {
+        return Err("an epoch is opened behind its successor");
+    }
     state.insert(&body)
 }
 
@@ -154,6 +159,9 @@ fn take_record(
 ) -> Result<RecordItem, &'static str> {
     let (log_no, epoch, seq) = (frame.head.log_no, frame.head.epoch, frame.head.seq);
     let log = state.log_mut(log_no).ok_or("record of an unknown log")?;
+    if log.role == Role::Own && epoch < log.open_epoch() {
+        return Err("record of a closed epoch");
+    }
     let frontier = log.epochs.get_mut(&epoch).ok_or("record of an unknown epoch")?;
     if frontier.size() != seq {
         return Err("record is out of sequence");
@@ -166,7 +174,6 @@ fn take_record(
     let nodes = frontier.append(record.leaf_hash());
     log.last_recorded_at = header.recorded_at;
     Ok(RecordItem {
-        role: log.role,
         log_no,
         epoch,
         seq,
@@ -174,6 +181,7 @@ fn take_record(
         stream: header.stream,
         stream_version: header.stream_version,
         nodes,
+        names_attachments: log.role == Role::Own && !header.attachments.is_empty(),
         frame_at: frame.at,
         len: body.len(),
     })

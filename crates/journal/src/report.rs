@@ -50,9 +50,50 @@ pub struct CommandHit {
     pub recorded_at: i64,
 }
 
+/// Whether the index can answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IndexStatus {
+    /// It is being opened or its entries are being counted; answers by key and commits wait.
+    Opening,
+    /// It is being rebuilt from the commit files. Reading by sequence works; answers by key and
+    /// commits are refused.
+    Building {
+        /// Why, in words.
+        reason: String,
+        /// Groups filled in.
+        groups: u64,
+        /// Groups to be filled in.
+        of: u64,
+    },
+    /// It cannot be opened or built at present and is tried again every few seconds, as while it
+    /// is being rebuilt.
+    Waiting {
+        /// Why, in words.
+        reason: String,
+    },
+    /// It answers everything.
+    Ready,
+}
+
+impl fmt::Display for IndexStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opening => f.write_str("the index is being opened"),
+            Self::Building { reason, groups, of } => {
+                let percent = groups.saturating_mul(100) / (*of).max(1);
+                write!(f, "the index is being rebuilt ({reason}): {percent} %")
+            }
+            Self::Waiting { reason } => write!(f, "the index cannot be opened ({reason})"),
+            Self::Ready => f.write_str("the index is ready"),
+        }
+    }
+}
+
 /// What happened to the index at open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IndexOutcome {
+    /// It was not ready within the time that open waits: [`crate::Journal::index_status`] tells.
+    Pending,
     /// It had everything.
     Intact,
     /// Groups behind its last flush were applied again.
@@ -78,8 +119,8 @@ pub struct Dropped {
     pub offset: u64,
     /// Bytes up to the last one that is not zero.
     pub bytes: u64,
-    /// Copy of these bytes, relative to the folder.
-    pub set_aside: String,
+    /// Copy of these bytes, relative to the folder; `None` if the disk is too full for one.
+    pub set_aside: Option<String>,
 }
 
 /// What open found and did.
@@ -174,56 +215,6 @@ impl fmt::Display for Damage {
             write!(f, " ({position})")?;
         }
         write!(f, ": {}", self.what)
-    }
-}
-
-/// How far the deep check is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VerifyProgress {
-    /// Records checked.
-    pub records: u64,
-    /// Records that are there.
-    pub records_total: u64,
-    /// Segments finished.
-    pub segments: u64,
-    /// Segments that are there.
-    pub segments_total: u64,
-}
-
-/// What the deep check found. At most 1,000 damages are listed, all are counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct VerifyReport {
-    /// Records re-hashed.
-    pub records: u64,
-    /// Groups read.
-    pub groups: u64,
-    /// Segments read.
-    pub segments: u64,
-    /// Bytes of commit files read.
-    pub bytes: u64,
-    /// Entries of the index compared.
-    pub index_entries: u64,
-    /// Damages found, listed or not.
-    pub damage_count: u64,
-    /// The damages, in the order in which they were found.
-    pub damages: Vec<Damage>,
-    /// The logs as the commit files give them.
-    pub logs: Vec<LogInfo>,
-}
-
-impl VerifyReport {
-    /// Whether nothing is wrong.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.damage_count == 0
-    }
-
-    /// Adds a damage, up to the limit of the list.
-    pub(crate) fn add(&mut self, damage: Damage) {
-        self.damage_count += 1;
-        if self.damages.len() < 1000 {
-            self.damages.push(damage);
-        }
     }
 }
 

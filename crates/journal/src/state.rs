@@ -32,7 +32,9 @@ impl Log {
 pub(crate) struct State {
     logs: BTreeMap<u16, Log>,
     numbers: HashMap<LogName, u16>,
-    pub controls: BTreeMap<Vec<u8>, Vec<u8>>,
+    controls: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Bytes of all keys and values in `controls`.
+    control_bytes: usize,
     /// Number of commands that were done.
     pub commands: u64,
 }
@@ -71,6 +73,25 @@ impl State {
     /// Sum of all sizes.
     pub(crate) fn records(&self) -> u64 {
         self.logs().flat_map(|log| log.epochs.values()).map(Frontier::size).sum()
+    }
+
+    /// All live control facts.
+    pub(crate) fn controls(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
+        &self.controls
+    }
+
+    /// Bytes of the keys and values of all live control facts.
+    pub(crate) fn control_bytes(&self) -> usize {
+        self.control_bytes
+    }
+
+    /// Sets a control fact.
+    pub(crate) fn set_control(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        let (key_len, new) = (key.len(), value.len());
+        match self.controls.insert(key, value) {
+            Some(old) => self.control_bytes = self.control_bytes + new - old.len(),
+            None => self.control_bytes += key_len + new,
+        }
     }
 
     /// Takes in a log frame: a new log, a new epoch, or a snapshot of one.

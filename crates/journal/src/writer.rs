@@ -17,6 +17,7 @@ use crate::limits::{FILL_AHEAD, FILL_BELOW};
 use crate::replay::Items;
 use crate::segment::{Footer, LogKey, Range, SegmentHeader, encode_end};
 use crate::state::State;
+use crate::subscribe::Bell;
 use crate::tail::Mark;
 
 /// Why a group was not written.
@@ -54,7 +55,6 @@ pub(crate) struct Counters {
     pub records: u64,
     pub bytes: u64,
     pub sync_nanos: u64,
-    pub index_nanos: u64,
 }
 
 /// The active segment.
@@ -82,10 +82,18 @@ pub(crate) struct Writer {
     pub tail: Arc<dyn DiskFile>,
     pub writing: Writing,
     pub stopped: Option<String>,
+    /// Tells subscribers that the writer has stopped.
+    pub bell: Arc<Bell>,
     pub counters: Counters,
 }
 
 impl Writer {
+    /// Ends the writer for good; the first reason is kept.
+    pub(crate) fn stop(&mut self, reason: &str) {
+        let reason = self.stopped.get_or_insert_with(|| reason.to_owned());
+        self.bell.end(reason);
+    }
+
     /// Writes the group in the buffer and makes it durable: one write, one `fdatasync`. `state` is
     /// the state before it. Returns where the group starts in the active segment.
     pub(crate) fn write(&mut self, state: &State) -> Result<u64, WriteError> {
@@ -179,7 +187,7 @@ fn failed(action: &str, error: &io::Error) -> WriteError {
 }
 
 /// Whether an error says that there is no room.
-fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

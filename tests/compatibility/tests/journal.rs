@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use evidence::checkpoint::Checkpoint;
@@ -109,10 +110,10 @@ fn journal_version_1_opens_and_goes_on() {
 
     let records = journal.stream(&own, STREAM).unwrap();
     assert_eq!(records.len(), 3);
-    assert_eq!(records[2].open(), vec![3; 9_000], "a record in chunks");
+    assert_eq!(records[2].open(), vec![3; 9_000], "a large record");
     let hit = journal.find_command(&CLAIM.key).unwrap().unwrap();
     assert_eq!((hit.request_hash, hit.first_seq, hit.count), ([3; 32], 0, 2));
-    let report = journal.verify(&mut |_| {});
+    let report = journal.check(&mut |_| ControlFlow::Continue(()));
     assert!(report.is_clean(), "{:?}", report.damages);
 
     let next = append(&own, 3, vec![draft(&own, 4, 10)]);

@@ -1,11 +1,11 @@
 //! A file system in memory that crashes: what was not synced is lost, torn or kept by chance.
 //!
-//! Every write, sync, creation, removal and change of length is one *step*.
+//! Every write, sync, creation, renaming, removal and change of length is one *step*.
 //! [`MemoryDisk::crash_at`] lets the disk die at a chosen step: that step and all later ones fail,
 //! a write of that step may still reach the disk in part. [`MemoryDisk::reboot`] gives the disk as
 //! it is found afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,6 +53,8 @@ type Names = BTreeMap<PathBuf, Arc<Mutex<Node>>>;
 struct Shared {
     names: Names,
     durable_names: Names,
+    folders: BTreeSet<PathBuf>,
+    durable_folders: BTreeSet<PathBuf>,
     steps: u64,
     crash_at: Option<u64>,
     free: u64,
@@ -69,15 +71,20 @@ impl Default for MemoryDisk {
     }
 }
 
+/// A folder and those that it lies in, as far as they have a name.
+fn folders_to(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+    path.ancestors().filter(|folder| folder.file_name().is_some()).map(Path::to_path_buf)
+}
+
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A small generator (splitmix64), so that a crash is reproducible from its seed.
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -104,13 +111,21 @@ impl MemoryDisk {
         held(&self.0).crash_at = Some(step);
     }
 
+    /// Lets the disk work again as it is: the program ended, the computer did not. Whoever had the
+    /// lock is gone.
+    pub fn revive(&self) {
+        held(&self.0).crash_at = None;
+        self.1.store(false, Ordering::SeqCst);
+    }
+
     /// Sets the free bytes that [`Disk::space`] tells and allocation respects.
     pub fn set_free(&self, free: u64) {
         held(&self.0).free = free;
     }
 
     /// The disk after power came back. Of each file's unsynced changes a subset by chance is kept,
-    /// each write in whole sectors by chance; unsynced names are kept or lost by chance.
+    /// each write in whole sectors by chance; unsynced names are kept or lost by chance, those of
+    /// folders with all that is in them.
     #[must_use]
     pub fn reboot(&self, seed: u64) -> Self {
         let shared = held(&self.0);
@@ -126,12 +141,20 @@ impl MemoryDisk {
                 names.insert(path.clone(), node.clone());
             }
         }
+        let (durable, now) = (&shared.durable_folders, &shared.folders);
+        let lost: BTreeSet<&PathBuf> =
+            now.difference(durable).filter(|_| chance.below(2) == 0).collect();
+        let is_left = |path: &Path| !path.ancestors().any(|on| lost.contains(&on.to_path_buf()));
+        let folders: BTreeSet<PathBuf> = now.iter().filter(|f| is_left(f)).cloned().collect();
         let names: Names = names
             .into_iter()
+            .filter(|(path, _)| is_left(path))
             .map(|(path, node)| (path, Arc::new(Mutex::new(survive(&held(&node), &mut chance)))))
             .collect();
         let durable_names = names.clone();
-        let next = Shared { names, durable_names, free: shared.free, ..Shared::default() };
+        let (durable_folders, free) = (folders.clone(), shared.free);
+        let next =
+            Shared { names, durable_names, folders, durable_folders, free, ..Shared::default() };
         Self(Arc::new(Mutex::new(next)), Arc::default())
     }
 
@@ -149,11 +172,14 @@ impl MemoryDisk {
         {
             let mut shared = held(&disk.0);
             for (path, bytes) in files {
+                let folders = path.parent().into_iter().flat_map(folders_to);
+                shared.durable_folders.extend(folders);
                 let (durable, current) = (bytes.clone(), bytes.clone());
                 let node = Arc::new(Mutex::new(Node { durable, current, pending: Vec::new() }));
                 shared.names.insert(path.clone(), node.clone());
                 shared.durable_names.insert(path.clone(), node);
             }
+            shared.folders = shared.durable_folders.clone();
         }
         disk
     }
@@ -205,7 +231,16 @@ fn survive(node: &Node, chance: &mut Chance) -> Node {
 }
 
 impl Disk for MemoryDisk {
-    fn create_dir(&self, _path: &Path) -> io::Result<()> {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        if held(&self.0).folders.contains(path) {
+            return Ok(());
+        }
+        self.whole_step()?;
+        let mut shared = held(&self.0);
+        shared.folders.extend(folders_to(path));
+        // What the whole disk lies in is not the disk's affair.
+        let top = folders_to(path).filter(|folder| folder.components().count() == 1);
+        shared.durable_folders.extend(top);
         Ok(())
     }
 
@@ -221,12 +256,16 @@ impl Disk for MemoryDisk {
             .collect();
         shared.durable_names.retain(|p, _| !inside(p));
         shared.durable_names.extend(now);
+        let inside = shared.folders.iter().filter(|folder| inside(folder)).cloned();
+        let inside: Vec<PathBuf> = inside.collect();
+        shared.durable_folders.extend(inside);
         Ok(())
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let shared = held(&self.0);
-        let names = shared.names.keys().filter(|p| p.parent() == Some(path));
+        let names = shared.names.keys().chain(&shared.folders);
+        let names = names.filter(|p| p.parent() == Some(path));
         Ok(names.filter_map(|p| Some(p.file_name()?.to_string_lossy().into_owned())).collect())
     }
 
@@ -244,6 +283,18 @@ impl Disk for MemoryDisk {
         self.whole_step()?;
         let removed = held(&self.0).names.remove(path);
         removed.map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.whole_step()?;
+        let mut shared = held(&self.0);
+        let folder = to.parent().unwrap_or(Path::new(""));
+        if !shared.folders.contains(folder) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let node = shared.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        shared.names.insert(to.to_path_buf(), node);
+        Ok(())
     }
 
     fn space(&self, _path: &Path) -> io::Result<Space> {
@@ -344,6 +395,30 @@ mod tests {
             seen.insert((bytes[0], bytes[512]));
         }
         assert_eq!(seen.len(), 4, "each sector is old or new on its own: {seen:?}");
+    }
+
+    #[test]
+    fn a_new_name_is_durable_only_with_its_folder() {
+        let disk = MemoryDisk::new();
+        let (old, new) = (Path::new("d/f"), Path::new("d/sub/f"));
+        disk.create_dir(Path::new("d/sub")).unwrap();
+        let file = disk.open(old, OpenMode::Create).unwrap();
+        file.write_at(0, b"a").unwrap();
+        file.sync_all().unwrap();
+        disk.sync_dir(Path::new("d")).unwrap();
+        disk.rename(old, new).unwrap();
+        let outcomes = |disk: &MemoryDisk| -> BTreeSet<bool> {
+            let is_left = |seed| disk.reboot(seed).files().iter().any(|(path, _)| path == new);
+            (0..64).map(is_left).collect()
+        };
+        assert_eq!(outcomes(&disk).len(), 2, "kept or lost while no folder is synced");
+        disk.sync_dir(Path::new("d/sub")).unwrap();
+        assert_eq!(outcomes(&disk), BTreeSet::from([true]));
+        disk.create_dir(Path::new("d/new")).unwrap();
+        disk.rename(new, Path::new("d/new/f")).unwrap();
+        disk.sync_dir(Path::new("d/new")).unwrap();
+        let kept = |seed| !disk.reboot(seed).list(Path::new("d/new")).unwrap().is_empty();
+        assert!((0..64).any(|seed| !kept(seed)), "the folder's own name was not synced");
     }
 
     #[test]

@@ -3,13 +3,17 @@
 //! Two sides: [`os::OsDisk`], the operating system, and `memory::MemoryDisk` (in
 //! tests), which forgets what was not synced. Contract for both: written data survives a crash
 //! only after [`DiskFile::sync_data`] or [`DiskFile::sync_all`] of the file returned `Ok`; a new
-//! name survives only after [`Disk::sync_dir`] of its folder returned `Ok`; after an error of a
-//! write or sync nothing may be assumed and nothing may be retried.
+//! name, of a file or a folder, survives only after [`Disk::sync_dir`] of the folder that it is in
+//! returned `Ok`; a name that is replaced by a rename leads to the old or the new file until then,
+//! never to neither; after an error of a write or sync nothing may be assumed and nothing may be
+//! retried.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(test)]
+pub(crate) mod faults;
 #[cfg(test)]
 pub mod memory;
 pub mod os;
@@ -48,7 +52,7 @@ pub trait Disk: Send + Sync {
     /// Of the file system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Names of the files in a folder, in no order; empty if the folder is not there.
+    /// Names of the files and folders in a folder, in no order; empty if the folder is not there.
     ///
     /// # Errors
     /// Of the file system.
@@ -65,6 +69,13 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// Of the file system.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Gives a file another name, also in another folder of the same file system; a file that has
+    /// the new name already is replaced.
+    ///
+    /// # Errors
+    /// Of the file system; [`io::ErrorKind::NotFound`] if there is no such file or folder.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Free and total bytes where `path` is.
     ///

@@ -8,7 +8,41 @@ use std::sync::Arc;
 
 use rustix::fs::FallocateFlags;
 
+#[cfg(test)]
+use super::faults::{Call, gate};
 use super::{Disk, DiskFile, OpenMode, Space};
+
+/// A system call that changes something.
+#[cfg(not(test))]
+#[derive(Clone, Copy)]
+enum Call {
+    Mkdir,
+    Open,
+    Write,
+    Truncate,
+    Allocate,
+    Fdatasync,
+    Fsync,
+    Unlink,
+    Rename,
+}
+
+/// Before a call of `len` bytes: how many of them it may do. Tests fail calls here.
+#[cfg(not(test))]
+#[inline]
+fn gate(_: Call, len: usize) -> io::Result<usize> {
+    Ok(len)
+}
+
+/// Makes a call, again while it is interrupted before anything was done.
+fn call<T>(call: Call, mut body: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match gate(call, 0).and_then(|_| body()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
 
 /// The operating system's file system.
 #[derive(Debug, Default, Clone, Copy)]
@@ -16,11 +50,12 @@ pub struct OsDisk;
 
 impl Disk for OsDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        call(Call::Mkdir, || fs::create_dir_all(path))
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        let folder = File::open(path)?;
+        call(Call::Fsync, || folder.sync_all())
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
@@ -44,11 +79,19 @@ impl Disk for OsDisk {
                 options.write(true).create(true).truncate(true);
             }
         }
-        Ok(Arc::new(OsFile(options.open(path)?)))
+        let file = match mode {
+            OpenMode::Read => options.open(path)?,
+            OpenMode::Write | OpenMode::Create => call(Call::Open, || options.open(path))?,
+        };
+        Ok(Arc::new(OsFile(file)))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        call(Call::Unlink, || fs::remove_file(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        call(Call::Rename, || fs::rename(from, to))
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
@@ -90,27 +133,41 @@ impl DiskFile for OsFile {
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(data, offset)
+        let mut done = 0;
+        while done < data.len() {
+            let most = gate(Call::Write, data.len() - done);
+            let part =
+                |most: usize| self.0.write_at(&data[done..done + most], offset + done as u64);
+            match most.and_then(part) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        call(Call::Truncate, || self.0.set_len(len))
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len) {
-            Ok(()) => Ok(()),
-            // File systems without preallocation only lose the early warning of a full disk.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.0.set_len(len),
-            Err(error) => Err(error.into()),
-        }
+        call(Call::Allocate, || {
+            match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len) {
+                Ok(()) => Ok(()),
+                // File systems without preallocation only lose the early warning of a full disk.
+                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.0.set_len(len),
+                Err(error) => Err(error.into()),
+            }
+        })
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        call(Call::Fdatasync, || self.0.sync_data())
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        self.0.sync_all()
+        call(Call::Fsync, || self.0.sync_all())
     }
 }

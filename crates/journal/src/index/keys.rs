@@ -2,121 +2,66 @@
 //!
 //! | kind | key behind the kind byte | value |
 //! |---|---|---|
-//! | `R` | log no, epoch, first sequence | pack of own records with their tree nodes |
-//! | `B` | log no, epoch, sequence, chunk no | a piece of an own record too large for a pack |
-//! | `M` | log no, epoch, first sequence | pack of places of mirrored records with nodes |
-//! | `E` | event id, log no, epoch, sequence | nothing |
-//! | `V` | stream kind, stream id, log no, version, epoch, sequence | nothing |
-//! | `C` | principal, command id | what the command did |
-//! | `G` | nothing | the last group applied; replaced by every batch |
+//! | `P` | log no, epoch, first sequence | block of places and tree nodes of 32 records; grows |
+//! | `S` | run number, first entry | page of a run: entries of `entry`, sorted |
+//! | `N` | run number | description of a run: its last group, how many entries of each kind, sum |
+//! | `I` | nothing | number of this layout |
+//! | `G` | nothing | the last group applied; replaced by every drain |
 //! | `F` | nothing | the last group applied before the last flush; replaced by every flush |
 //!
-//! Entries live as long as the log (`C`: for ever), except for the two marks. All numbers are
+//! Blocks live as long as the log; runs until they are merged into a larger one. All numbers are
 //! big-endian, so keys sort by them. Every value starts with a CRC-32C over key and rest. Kinds
-//! are never reused for another meaning.
-
-use ::sled::IVec;
-use evidence::record::StreamRef;
+//! are never reused for another meaning: `B`, `C`, `E`, `M`, `R` and `V` were those of layout 1.
 
 use crate::frame::split;
+use crate::limits::MAX_VALUE;
 use crate::segment::LogKey;
-use crate::transaction::CommandKey;
+use ::sled::IVec;
 
-/// Kind of packs of own records.
-pub(crate) const OWN: u8 = b'R';
-/// Kind of packs of mirrored records.
-pub(crate) const MIRROR: u8 = b'M';
+/// Key of the number of the layout.
+pub(crate) const LAYOUT: &[u8] = b"I";
+/// The layout that this crate writes and reads. An index of another one is rebuilt.
+pub(crate) const LAYOUT_NO: u32 = 2;
 /// Key of the last group applied.
 pub(crate) const APPLIED: &[u8] = b"G";
 /// Key of the last group certainly on disk.
 pub(crate) const FLUSHED: &[u8] = b"F";
 
-/// Key of the pack that starts at a sequence.
-pub(crate) fn pack(kind: u8, log: LogKey, seq: u64) -> [u8; 15] {
+/// Key of the block that starts at a sequence.
+pub(crate) fn block(log: LogKey, first: u64) -> [u8; 15] {
     let mut key = [0; 15];
-    key[0] = kind;
+    key[0] = b'P';
     key[1..3].copy_from_slice(&log.0.to_be_bytes());
     key[3..7].copy_from_slice(&log.1.to_be_bytes());
-    key[7..].copy_from_slice(&seq.to_be_bytes());
+    key[7..].copy_from_slice(&first.to_be_bytes());
     key
 }
 
-/// Log and first sequence in the key of a pack.
-pub(crate) fn parse_pack(key: &[u8]) -> Option<(LogKey, u64)> {
-    let (log_no, rest) = split::<2>(key.get(1..)?)?;
-    let (epoch, rest) = split::<4>(rest)?;
-    let (seq, rest) = split::<8>(rest)?;
-    let log = (u16::from_be_bytes(log_no), u32::from_be_bytes(epoch));
-    rest.is_empty().then_some((log, u64::from_be_bytes(seq)))
+/// First sequence in the key of a block.
+pub(crate) fn parse_block(key: &[u8]) -> Option<u64> {
+    let (seq, rest) = split::<8>(key.get(7..)?)?;
+    rest.is_empty().then_some(u64::from_be_bytes(seq))
 }
 
-/// Key of a piece of a large record.
-pub(crate) fn chunk(log: LogKey, seq: u64, chunk: u16) -> [u8; 17] {
-    let mut key = [0; 17];
-    key[..15].copy_from_slice(&pack(b'B', log, seq));
-    key[15..].copy_from_slice(&chunk.to_be_bytes());
+/// Key of the page of a run whose first entry is `first`.
+pub(crate) fn page(run: u64, first: &[u8]) -> Vec<u8> {
+    let mut key = vec![b'S'];
+    key.extend_from_slice(&run.to_be_bytes());
+    key.extend_from_slice(first);
     key
 }
 
-/// A place in a log: log number, epoch, sequence.
-pub(crate) type Place = (u16, u32, u64);
-
-/// Key of an event at a place.
-pub(crate) fn event(id: &[u8; 16], (log_no, epoch, seq): Place) -> [u8; 31] {
-    let mut key = [0; 31];
-    key[0] = b'E';
-    key[1..17].copy_from_slice(id);
-    key[17..19].copy_from_slice(&log_no.to_be_bytes());
-    key[19..23].copy_from_slice(&epoch.to_be_bytes());
-    key[23..].copy_from_slice(&seq.to_be_bytes());
+/// Key of the description of a run.
+pub(crate) fn run(no: u64) -> [u8; 9] {
+    let mut key = [b'N'; 9];
+    key[1..].copy_from_slice(&no.to_be_bytes());
     key
 }
 
-/// The place in the key of an event.
-pub(crate) fn parse_event(key: &[u8]) -> Option<Place> {
-    let (log_no, rest) = split::<2>(key.get(17..)?)?;
-    let (epoch, seq) = parse_place(rest)?;
-    Some((u16::from_be_bytes(log_no), epoch, seq))
-}
-
-/// Key of a version of a stream at a place.
-pub(crate) fn version(stream: &StreamRef, version: u32, (log_no, epoch, seq): Place) -> [u8; 37] {
-    let mut key = [0; 37];
-    key[0] = b'V';
-    key[1..3].copy_from_slice(&stream.kind.to_be_bytes());
-    key[3..19].copy_from_slice(&stream.id);
-    key[19..21].copy_from_slice(&log_no.to_be_bytes());
-    key[21..25].copy_from_slice(&version.to_be_bytes());
-    key[25..29].copy_from_slice(&epoch.to_be_bytes());
-    key[29..].copy_from_slice(&seq.to_be_bytes());
-    key
-}
-
-/// Version and place in the key of a version.
-pub(crate) fn parse_version(key: &[u8]) -> Option<(u32, Place)> {
-    let (log_no, rest) = split::<2>(key.get(19..)?)?;
-    let (version, rest) = split::<4>(rest)?;
-    let (epoch, seq) = parse_place(rest)?;
-    Some((u32::from_be_bytes(version), (u16::from_be_bytes(log_no), epoch, seq)))
-}
-
-/// The first and the last key that a place of any log can give.
-pub(crate) const PLACES: (Place, Place) = ((0, 0, 0), (u16::MAX, u32::MAX, u64::MAX));
-
-/// Epoch and sequence.
-fn parse_place(bytes: &[u8]) -> Option<(u32, u64)> {
-    let (epoch, rest) = split::<4>(bytes)?;
-    let (seq, rest) = split::<8>(rest)?;
-    rest.is_empty().then_some((u32::from_be_bytes(epoch), u64::from_be_bytes(seq)))
-}
-
-/// Key of a command.
-pub(crate) fn command(key: &CommandKey) -> [u8; 33] {
-    let mut out = [0; 33];
-    out[0] = b'C';
-    out[1..17].copy_from_slice(&key.principal);
-    out[17..].copy_from_slice(&key.command_id);
-    out
+/// Number in the key of a description.
+pub(crate) fn parse_run(key: &[u8]) -> Option<u64> {
+    let (no, rest) = split::<8>(key.get(1..)?)?;
+    rest.is_empty().then_some(u64::from_be_bytes(no))
 }
 
 /// Bytes of the checksum in front of a value.
@@ -133,6 +78,7 @@ pub(crate) fn entry(key: &[u8], payload: &[u8]) -> (IVec, IVec) {
     let mut value = Vec::with_capacity(GUARD + payload.len());
     value.extend_from_slice(&[0; GUARD]);
     value.extend_from_slice(payload);
+    debug_assert!(value.len() <= MAX_VALUE, "kind {}", key[0]);
     seal(key, &mut value);
     (key.into(), value.into())
 }
@@ -152,15 +98,13 @@ mod tests {
     proptest! {
         #[test]
         fn keys_come_back_and_sort_by_their_numbers(
-            log: (u16, u32), seq: u64, other: u64, id: [u8; 16], kind: u16, version_no: u32,
+            log: (u16, u32), seq: u64, other: u64, id: [u8; 16],
         ) {
-            prop_assert_eq!(parse_pack(&pack(OWN, log, seq)), Some((log, seq)));
-            prop_assert_eq!(pack(OWN, log, seq).cmp(&pack(OWN, log, other)), seq.cmp(&other));
-            let place = (log.0, log.1, seq);
-            prop_assert_eq!(parse_event(&event(&id, place)), Some(place));
-            let stream = StreamRef { kind, id };
-            let key = version(&stream, version_no, place);
-            prop_assert_eq!(parse_version(&key), Some((version_no, place)));
+            prop_assert_eq!(parse_block(&block(log, seq)), Some(seq));
+            prop_assert_eq!(block(log, seq).cmp(&block(log, other)), seq.cmp(&other));
+            prop_assert_eq!(parse_run(&run(seq)), Some(seq));
+            prop_assert_eq!(run(seq).cmp(&run(other)), seq.cmp(&other));
+            prop_assert!(page(seq, &[]) < page(seq, &id) && page(seq, &id) < page(seq, &[255; 45]));
         }
 
         #[test]

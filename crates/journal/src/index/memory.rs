@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::sled::IVec;
 
-use super::{Entry, Index, IndexBatch, IndexStore};
+use super::{Applying, Entry, Index, IndexBatch, IndexStore};
 use crate::error::IndexError;
 
 /// Entries that survive a crash together.
@@ -20,7 +20,15 @@ struct Shared {
     exists: bool,
     flushed: Map,
     current: Map,
-    unflushed: Vec<IndexBatch>,
+    unflushed: Vec<Piece>,
+}
+
+/// What is stored and removed together.
+type Piece = (IndexBatch, Vec<IVec>);
+
+fn perform((put, remove): &Piece, map: &mut Map) {
+    map.extend(put.iter().map(|(key, value)| (key.to_vec(), value.clone())));
+    remove.iter().for_each(|key| drop(map.remove(&key[..])));
 }
 
 /// The place of a forgetting index; clones share it.
@@ -39,9 +47,7 @@ impl MemoryStore {
     pub fn reboot(&self, keep: usize) -> Self {
         let shared = self.held();
         let mut flushed = shared.flushed.clone();
-        for piece in shared.unflushed.iter().take(keep) {
-            flushed.extend(piece.iter().map(|(key, value)| (key.to_vec(), value.clone())));
-        }
+        shared.unflushed.iter().take(keep).for_each(|piece| perform(piece, &mut flushed));
         let next = Shared {
             exists: shared.exists,
             current: flushed.clone(),
@@ -83,6 +89,15 @@ impl IndexStore for MemoryStore {
         *shared = Shared::default();
         Ok(existed.then(|| "index.quarantine-1".to_owned()))
     }
+
+    fn discard(&self) -> io::Result<()> {
+        *self.held() = Shared::default();
+        Ok(())
+    }
+
+    fn applying(&self) -> Applying {
+        Applying::Inline { every: 5 }
+    }
 }
 
 struct MemoryIndex(MemoryStore);
@@ -113,11 +128,20 @@ impl Index for MemoryIndex {
         Ok(())
     }
 
+    fn swap(&self, put: IndexBatch, remove: Vec<IVec>) -> Result<(), IndexError> {
+        let mut shared = self.0.held();
+        let piece = (put, remove);
+        perform(&piece, &mut shared.current);
+        shared.unflushed.push(piece);
+        Ok(())
+    }
+
     fn apply(&self, batch: IndexBatch) -> Result<(), IndexError> {
         let mut shared = self.0.held();
-        let pairs = batch.iter().map(|(key, value)| (key.to_vec(), value.clone()));
-        shared.current.extend(pairs);
-        shared.unflushed.extend(batch.chunks(PIECE).map(<[Entry]>::to_vec));
+        for piece in batch.chunks(PIECE).map(|piece| (piece.to_vec(), Vec::new())) {
+            perform(&piece, &mut shared.current);
+            shared.unflushed.push(piece);
+        }
         Ok(())
     }
 

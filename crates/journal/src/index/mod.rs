@@ -2,10 +2,10 @@
 //!
 //! Two sides: [`sled::SledStore`], and `memory::MemoryStore` (in tests),
 //! which forgets what was not flushed. Contract for both: a batch is seen by every reader once
-//! [`Index::apply`] returned; it is stored in pieces, in its order. After a crash at least
-//! everything before the last [`Index::flush`] is there, of what came later any prefix of pieces.
-//! That is enough, because what was applied behind the last flush is applied again at open, and an
-//! entry says the same every time.
+//! [`Index::apply`] returned; it is stored in pieces, in its order, while [`Index::swap`] stores
+//! all or nothing. After a crash at least everything before the last [`Index::flush`] is there, of
+//! what came later any prefix of pieces. That is enough: what was applied behind the last flush is
+//! applied again at open.
 
 use std::sync::Arc;
 
@@ -13,10 +13,13 @@ use ::sled::IVec;
 
 use crate::error::IndexError;
 
+pub(crate) mod block;
+pub(crate) mod entry;
+pub(crate) mod filter;
 pub(crate) mod keys;
 #[cfg(test)]
 pub mod memory;
-pub(crate) mod pack;
+pub(crate) mod run;
 pub mod sled;
 
 /// Keys and values that are stored together. A later entry of a key replaces an earlier one.
@@ -50,6 +53,12 @@ pub trait Index: Send + Sync {
         visit: &mut dyn FnMut(&IVec, &IVec) -> bool,
     ) -> Result<(), IndexError>;
 
+    /// Stores and removes a few entries, all of them or none: at most 64.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    fn swap(&self, put: IndexBatch, remove: Vec<IVec>) -> Result<(), IndexError>;
+
     /// Stores a batch.
     ///
     /// # Errors
@@ -64,6 +73,19 @@ pub trait Index: Send + Sync {
 
     /// Bytes on disk.
     fn disk_bytes(&self) -> u64;
+}
+
+/// Who applies published groups to the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applying {
+    /// A thread of the journal, off the path of a commit.
+    Thread,
+    /// The committing caller, whenever this many records wait: everything happens in one order, as
+    /// a simulation needs it.
+    Inline {
+        /// Records that may wait.
+        every: usize,
+    },
 }
 
 /// Where an index lives: what opening and rebuilding need.
@@ -82,4 +104,13 @@ pub trait IndexStore: Send + Sync {
     /// # Errors
     /// Of the file system.
     fn quarantine(&self) -> std::io::Result<Option<String>>;
+
+    /// Removes an index that was not finished.
+    ///
+    /// # Errors
+    /// Of the file system.
+    fn discard(&self) -> std::io::Result<()>;
+
+    /// Who applies published groups to the index.
+    fn applying(&self) -> Applying;
 }

@@ -71,6 +71,31 @@ proptest! {
     }
 }
 
+/// Names go with their files, replace others, and need a file and a folder.
+fn check_rename(disk: &dyn Disk, dir: &Path, path: &Path) {
+    let (sub, missing) = (dir.join("sub"), dir.join("missing/f"));
+    let other = sub.join("g");
+    disk.create_dir(&sub).unwrap();
+    let file = disk.open(path, OpenMode::Write).unwrap();
+    file.write_at(0, b"new").unwrap();
+    disk.open(&other, OpenMode::Create).unwrap().write_at(0, b"replaced").unwrap();
+    let not_found = Some(std::io::ErrorKind::NotFound);
+    let kind = |result: std::io::Result<()>| result.err().map(|error| error.kind());
+    assert_eq!(kind(disk.rename(path, &missing)), not_found, "no such folder");
+    assert_eq!(kind(disk.rename(&missing, path)), not_found, "no such file");
+    disk.rename(path, &other).unwrap();
+    disk.sync_dir(dir).unwrap();
+    disk.sync_dir(&sub).unwrap();
+    assert_eq!(disk.list(dir).unwrap(), ["sub"], "files and folders are listed");
+    let mut buf = [0; 8];
+    let moved = disk.open(&other, OpenMode::Read).unwrap();
+    assert_eq!(moved.read_at(0, &mut buf).unwrap(), 3);
+    file.write_at(3, b"er").unwrap();
+    assert_eq!(moved.size().unwrap(), 5, "an open handle stays with its file");
+    disk.rename(&other, path).unwrap();
+    assert_eq!(disk.open(path, OpenMode::Read).unwrap().size().unwrap(), 5);
+}
+
 fn check_disk(disk: Arc<dyn Disk>, root: &Path) {
     let dir = root.join("a/b");
     assert!(disk.list(&dir).unwrap().is_empty());
@@ -94,6 +119,7 @@ fn check_disk(disk: Arc<dyn Disk>, root: &Path) {
     assert_eq!(disk.open(&path, OpenMode::Read).unwrap().size().unwrap(), 99);
     assert_eq!(disk.list(&dir).unwrap(), ["f"]);
     assert_eq!(disk.open(&path, OpenMode::Create).unwrap().size().unwrap(), 0);
+    check_rename(&*disk, &dir, &path);
     disk.remove(&path).unwrap();
     assert!(disk.remove(&path).is_err());
     let space = disk.space(&dir).unwrap();

@@ -43,6 +43,22 @@ fn a_mirror_holds_the_exact_bytes_and_the_same_root() {
 }
 
 #[test]
+fn a_snapshot_finds_an_event_whose_id_another_log_repeats_later() {
+    let (_, _, journal) = memory();
+    // The log that comes second has the lower number, so it comes first in the index.
+    let (late, early) = (Origin::new("kz/a", 3), Origin::new("kz/b", 3));
+    for origin in [&late, &early] {
+        journal.ensure_mirror(&origin.log, 1).unwrap();
+    }
+    let id = event(1_000_001);
+    commit(&journal, mirror(early.batch(&Frontier::new(), 0, 3))).unwrap();
+    let snapshot = journal.snapshot();
+    commit(&journal, mirror(late.batch(&Frontier::new(), 0, 3))).unwrap();
+    assert_eq!(snapshot.find_event(&id).unwrap().unwrap().to_string(), "kz/b:1:1");
+    assert_eq!(journal.find_event(&id).unwrap().unwrap().to_string(), "kz/a:1:1");
+}
+
+#[test]
 fn a_batch_out_of_step_is_refused() {
     let (_, _, journal) = memory();
     let origin = Origin::new("kz/all", 20);
@@ -151,7 +167,7 @@ fn a_damaged_commit_file_is_never_served_from_a_mirror() {
     let damaged = journal.get(&origin.log, 1, 1).unwrap_err();
     let ReadError::Damaged { seq: 1, place, .. } = damaged else { panic!("{damaged}") };
     assert_eq!(place, "commits/0000000001.seg");
-    let report = journal.verify(&mut |_| {});
+    let report = check(&journal);
     assert_eq!(report.damage_count, 1, "{:?}", report.damages);
     assert_eq!(report.damages[0].position.as_ref().unwrap().to_string(), "kz/all:1:1");
 }

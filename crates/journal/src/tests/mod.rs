@@ -1,14 +1,25 @@
 //! Tests of the journal as a whole, and what they share.
 
+mod attachments;
+mod backup;
 mod basic;
+mod check;
 mod conformance;
-mod crash;
 mod damage;
+mod epochs;
+mod faults;
+mod full_disk;
+mod index;
 mod mirror;
+mod model;
+mod paging;
 mod real;
+mod subscribe;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use evidence::checkpoint::Checkpoint;
 use evidence::log::{LogName, origin};
@@ -28,8 +39,14 @@ use crate::{
 pub(crate) const DIR: &str = "journal";
 
 /// Small segments, so that a few groups fill several.
-pub(crate) const SMALL: Options =
-    Options { segment_bytes: 4096, sled_cache_bytes: 4_000_000, free_space_watermark: 0 };
+pub(crate) const SMALL: Options = Options {
+    segment_bytes: 4096,
+    sled_cache_bytes: 4_000_000,
+    free_space_watermark: 0,
+    // Tests that do not care are never without an index, however busy the machine is.
+    index_grace: Duration::from_secs(60),
+    index_patience: Duration::from_secs(60),
+};
 
 pub(crate) fn name(text: &str) -> LogName {
     LogName::new(text).unwrap()
@@ -101,7 +118,7 @@ pub(crate) fn open_memory(
     store: &MemoryStore,
     options: Options,
 ) -> Result<(Journal, OpenReport), OpenError> {
-    Journal::open_on(Arc::new(disk.clone()), store, Path::new(DIR), options)
+    Journal::open_on(Arc::new(disk.clone()), Arc::new(store.clone()), Path::new(DIR), options)
 }
 
 /// A journal in memory with the own log `kz-75`.
@@ -124,6 +141,7 @@ pub(crate) fn commit(
 /// The log of another office, to be mirrored.
 pub(crate) struct Origin {
     pub log: LogName,
+    pub epoch: u32,
     pub records: Vec<Vec<u8>>,
     nodes: Vec<Vec<[u8; 32]>>,
     edge: Frontier,
@@ -139,37 +157,67 @@ impl evidence::merkle::Nodes for Origin {
 
 impl Origin {
     pub(crate) fn new(log: &str, count: u64) -> Self {
+        Self::of(log, 1, count, 0)
+    }
+
+    pub(crate) fn of_epoch(log: &str, epoch: u32, count: u64) -> Self {
+        Self::of(log, epoch, count, 0)
+    }
+
+    /// As `new`, of another epoch; another `salt` gives another history.
+    pub(crate) fn of(log: &str, epoch: u32, count: u64, salt: u8) -> Self {
         let (log, edge) = (name(log), Frontier::new());
-        let mut origin = Self { log, records: vec![], nodes: vec![], edge };
+        let mut origin = Self { log, epoch, records: vec![], nodes: vec![], edge };
         for seq in 0..count {
-            let mut draft = draft(stream((seq % 3) as u8 + 100), 1_000_000 + seq, 20);
+            let number = u64::from(epoch) * 1_000_000 + seq;
+            let mut draft = draft(stream((seq % 3) as u8 + 100), number, 20);
+            draft.open[0] ^= salt;
             let header = &mut draft.header;
-            header.log = origin.log.clone();
+            (header.log, header.epoch) = (origin.log.clone(), epoch);
             (header.seq, header.stream_version) = (seq, (seq / 3) as u32 + 1);
             header.recorded_at = seq as i64;
-            let record: Record = draft.into_record().unwrap();
-            origin.nodes.push(origin.edge.append(record.leaf_hash()));
-            origin.records.push(record.into_bytes());
+            origin.add(draft);
         }
         origin
+    }
+
+    /// Adds a record as it is.
+    pub(crate) fn add(&mut self, draft: Draft) {
+        let record: Record = draft.into_record().unwrap();
+        self.nodes.push(self.edge.append(record.leaf_hash()));
+        self.records.push(record.into_bytes());
+    }
+
+    /// The right edge of its first `size` records.
+    pub(crate) fn edge_at(&self, size: u64) -> Frontier {
+        let mut edge = Frontier::new();
+        for nodes in &self.nodes[..size as usize] {
+            edge.append(nodes[0]);
+        }
+        edge
     }
 
     /// A verified batch of `from..to` for a mirror that holds `held`.
     pub(crate) fn batch(&self, held: &Frontier, from: u64, to: u64) -> VerifiedBatch {
         let head = Checkpoint {
-            origin: origin("adal.example", &self.log, 1),
+            origin: origin("adal.example", &self.log, self.epoch),
             size: self.edge.size(),
             root: self.edge.root(),
         };
         let proof = consistency_proof(self, to, head.size).unwrap();
         let records = self.records[from as usize..to as usize].to_vec();
-        admit(held, &self.log, 1, records, from, &head, &proof).unwrap()
+        admit(held, &self.log, self.epoch, records, from, &head, &proof).unwrap()
     }
+}
+
+/// The deep check to its end.
+pub(crate) fn check(journal: &Journal) -> crate::CheckReport {
+    journal.check(&mut |_| ControlFlow::Continue(()))
 }
 
 /// Fails if the deep check finds anything.
 pub(crate) fn assert_clean(journal: &Journal) {
-    let report = journal.verify(&mut |_| {});
+    let report = check(journal);
     assert!(report.is_clean(), "{:#?}", report.damages);
     assert_eq!(report.records, journal.logs().iter().map(|log| log.size).sum::<u64>());
 }

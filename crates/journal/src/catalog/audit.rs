@@ -1,0 +1,149 @@
+//! Comparing the index with the groups that the deep check reads. Places and tree nodes are
+//! compared record by record; events, versions and commands by number and sum of their hashes, all
+//! that the groups have against all that the runs have.
+
+use std::sync::{Arc, PoisonError};
+
+use super::Catalog;
+use super::lookup::{Fault, Lookup};
+use super::runs::{self, View};
+use crate::error::ReadError;
+use crate::index::Index;
+use crate::index::block::Located;
+use crate::index::entry::{Entry, Place};
+use crate::index::run::{Contents, Run};
+use crate::limits::FRAME_HEADER;
+use crate::replay::{Items, RecordItem};
+use crate::segment::LogKey;
+
+/// An entry that is missing or wrong.
+pub(crate) struct Lack {
+    /// The record concerned, if it is one.
+    pub place: Option<Place>,
+    /// What is wrong, in words.
+    pub what: String,
+}
+
+/// Compares group by group.
+pub(crate) struct Audit {
+    index: Arc<dyn Index>,
+    /// The runs, which hold exactly the groups that are compared, until they are read.
+    runs: View,
+    /// Runs whose descriptions are not right.
+    undescribed: Vec<Lack>,
+    found: Contents,
+    expected: Contents,
+    /// Records that were looked up together: their log and the first of them.
+    ahead: Option<(LogKey, u64, Vec<Located>)>,
+    /// Entries compared.
+    pub entries: u64,
+}
+
+impl Catalog {
+    /// Begins an audit of everything that was published up to now; the caller keeps the writer
+    /// from publishing more meanwhile.
+    ///
+    /// # Errors
+    /// [`ReadError::IndexBuilding`], or of the index.
+    pub(crate) fn audit(&self) -> Result<Audit, ReadError> {
+        let index = self.ready()?;
+        self.drain()?;
+        // Another drain may be under way with the rest.
+        let filler = self.filler.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = filler.runs.view();
+        let differs = |run: &&Arc<Run>| {
+            let (key, description) = run.description();
+            !index.get(&key).is_ok_and(|stored| stored == Some(description))
+        };
+        let undescribed = runs.iter().filter(differs).map(|run| Lack {
+            place: None,
+            what: format!("the description of run {} is missing or damaged", run.no),
+        });
+        let undescribed = undescribed.collect();
+        let (found, expected) = (runs::contents(&runs), Contents::NONE);
+        Ok(Audit { index, runs, undescribed, found, expected, ahead: None, entries: 0 })
+    }
+}
+
+impl Audit {
+    /// What the index lacks of a group that starts at `start` of a segment.
+    pub(crate) fn group(
+        &mut self,
+        items: &Items,
+        bytes: &[u8],
+        start: u64,
+        segment: u64,
+    ) -> Vec<Lack> {
+        let mut lacks = Vec::new();
+        for item in &items.records {
+            let place = (item.log_no, item.epoch, item.seq);
+            let located = Located {
+                segment: segment as u32,
+                offset: (start + item.frame_at as u64) as u32,
+                len: item.len as u32,
+                nodes: item.nodes.clone(),
+            };
+            self.entries += 3;
+            self.expected.add(&Entry::event(&item.event_id, place));
+            self.expected.add(&Entry::version(&item.stream, item.stream_version, place));
+            let what = self.located(item, &located);
+            lacks.extend(what.map(|what| Lack { place: Some(place), what }));
+        }
+        for range in &items.commands {
+            self.entries += 1;
+            let offset = (start + (range.start - FRAME_HEADER) as u64) as u32;
+            let place = (segment as u32, offset, range.len() as u32);
+            if let Some(key) = bytes.get(range.clone()).and_then(super::recent::command) {
+                self.expected.add(&Entry::command(&key, place));
+            }
+        }
+        lacks
+    }
+
+    /// Compares place and tree nodes of a record.
+    fn located(&mut self, item: &RecordItem, expected: &Located) -> Option<String> {
+        let (log, seq) = ((item.log_no, item.epoch), item.seq);
+        let ahead = self.ahead.as_ref().filter(|(known, first, records)| {
+            *known == log && (*first..*first + records.len() as u64).contains(&seq)
+        });
+        if ahead.is_none() {
+            match Lookup(&*self.index).block_from(log, seq) {
+                Ok(records) => self.ahead = Some((log, seq, records)),
+                Err(Fault::Index(error)) => return Some(error.reason),
+                Err(Fault::File(file, error)) => return Some(format!("read {file}: {error}")),
+                Err(Fault::Damaged(what)) => return Some(what.to_owned()),
+            }
+        }
+        let (_, first, records) = self.ahead.as_ref()?;
+        let found = records.get((seq - first) as usize);
+        (found != Some(expected)).then(|| "its entry is damaged".to_owned())
+    }
+
+    /// Reads all runs, compares each with what it should hold and lets go of them.
+    pub(crate) fn runs(&mut self) -> Vec<Lack> {
+        let mut lacks = std::mem::take(&mut self.undescribed);
+        for run in std::mem::take(&mut self.runs).iter() {
+            let mut contents = Contents::NONE;
+            let read = run.visit(&*self.index, &[], &[u8::MAX; 45], &mut |entry| {
+                contents.add(entry);
+            });
+            if read.is_err() || contents != run.contents {
+                lacks.push(Lack { place: None, what: format!("run {} is damaged", run.no) });
+            }
+        }
+        lacks
+    }
+
+    /// What all runs have against what all groups have; to be asked when all were compared.
+    pub(crate) fn end(&self) -> Option<Lack> {
+        if self.found == self.expected {
+            return None;
+        }
+        let counts = ["commands", "events", "versions"].iter();
+        let counts = counts.zip(self.found.counts).zip(self.expected.counts);
+        let counts = counts.map(|((kind, is), should)| format!("{kind} {is} of {should}"));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        let what = format!("its entries are not those of the records: {counts}");
+        Some(Lack { place: None, what })
+    }
+}

@@ -1,0 +1,294 @@
+//! The work of opening the index, in the background, and what is answered meanwhile.
+//!
+//! `Opening → Counting → Ready` if the index can be continued: all its runs are read and compared
+//! with what they should hold. `Opening → Building → Ready` if it is missing or unusable. `Waiting`
+//! if it cannot even be built at present (a full disk, say), then again from the start. Reading by
+//! sequence works in every phase. Answers that could rest on the absence of a key (streams, events,
+//! commands, and so every commit) wait for `Ready`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Catalog;
+use super::batch::Filler;
+use super::fill::{self, FillError, Target};
+use crate::damage::{self, Damaged};
+use crate::error::{IndexError, ReadError};
+use crate::index::{Index, IndexStore};
+use crate::limits::{DRAIN_RECORDS, RETRY_WAIT};
+use crate::report::{DamageReport, IndexOutcome, IndexStatus};
+
+/// How far opening is, and the state of the thread that does it.
+#[derive(Default)]
+pub(super) struct Progress {
+    phase: Phase,
+    /// Groups filled in so far.
+    groups: u64,
+    /// Groups to be filled in.
+    of: u64,
+    /// The journal is being closed.
+    pub stopping: bool,
+    /// The index failed after it was ready: nothing more can be written.
+    pub failed: Option<IndexError>,
+}
+
+/// Where opening stands.
+#[derive(Default)]
+enum Phase {
+    #[default]
+    Opening,
+    Building(String),
+    Counting,
+    Waiting(String),
+    Ready(IndexOutcome),
+    /// The index knows of acknowledged groups that the commit files lack.
+    Refused(Box<DamageReport>),
+}
+
+impl Catalog {
+    /// Changes the progress and wakes who waits for it.
+    pub(super) fn tell<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> T {
+        let told = change(&mut self.progress());
+        self.changed.notify_all();
+        told
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.tell(|progress| progress.phase = phase);
+    }
+
+    /// Whether everything can be answered.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.progress().phase, Phase::Ready(_))
+    }
+
+    /// How far it is, for people and telemetry.
+    pub(crate) fn status(&self) -> IndexStatus {
+        let progress = self.progress();
+        let (groups, of) = (progress.groups, progress.of);
+        match &progress.phase {
+            Phase::Opening | Phase::Counting => IndexStatus::Opening,
+            Phase::Building(reason) => IndexStatus::Building { reason: reason.clone(), groups, of },
+            Phase::Waiting(reason) => IndexStatus::Waiting { reason: reason.clone() },
+            Phase::Ready(_) => IndexStatus::Ready,
+            Phase::Refused(report) => IndexStatus::Waiting { reason: report.to_string() },
+        }
+    }
+
+    /// The index, when every answer of it can be trusted. Waits a little for counting, not for a
+    /// rebuild.
+    pub(super) fn ready(&self) -> Result<Arc<dyn Index>, ReadError> {
+        let base = self.base().filter(|_| self.is_answering());
+        base.ok_or_else(|| ReadError::IndexBuilding { status: self.status() })
+    }
+
+    /// Whether the index answers; waits for counting, not for a rebuild.
+    pub(crate) fn is_answering(&self) -> bool {
+        self.wait(self.patience, true)
+    }
+
+    /// Waits until the index is ready or refused, at most `limit`; with `brief` not while it is
+    /// being rebuilt. Returns whether it is ready.
+    pub(crate) fn wait(&self, limit: Duration, brief: bool) -> bool {
+        let begun = Instant::now();
+        let mut progress = self.progress();
+        loop {
+            match progress.phase {
+                Phase::Ready(_) => return true,
+                Phase::Refused(_) => return false,
+                Phase::Building(_) | Phase::Waiting(_) if brief => return false,
+                _ => {}
+            }
+            let Some(left) = limit.checked_sub(begun.elapsed()) else { return false };
+            if progress.stopping || left.is_zero() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(progress, left);
+            progress = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// What came out of opening, as far as it is known.
+    pub(crate) fn outcome(&self) -> Result<IndexOutcome, Box<DamageReport>> {
+        match &self.progress().phase {
+            Phase::Ready(outcome) => Ok(outcome.clone()),
+            Phase::Refused(report) => Err(report.clone()),
+            _ => Ok(IndexOutcome::Pending),
+        }
+    }
+
+    /// Ends the thread soon.
+    pub(crate) fn stop(&self) {
+        self.tell(|progress| progress.stopping = true);
+    }
+
+    fn stopping(&self) -> bool {
+        self.progress().stopping
+    }
+
+    /// Opens the index, then applies groups to it until [`Catalog::stop`]. The body of the thread.
+    pub(crate) fn run(&self, store: &dyn IndexStore, target: &Target) {
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            self.open_patiently(store, target);
+            self.keep_draining()
+        }));
+        let failed = match ended {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => IndexError::new("its thread panicked"),
+        };
+        tracing::error!(error = %failed, "the index failed");
+        self.tell(|progress| progress.failed = Some(failed));
+    }
+
+    /// Moves what waits to the index whenever there is enough of it.
+    fn keep_draining(&self) -> Result<(), IndexError> {
+        loop {
+            {
+                let mut progress = self.progress();
+                while !progress.stopping && self.layers().open.count < DRAIN_RECORDS {
+                    let waited = self.changed.wait(progress);
+                    progress = waited.unwrap_or_else(PoisonError::into_inner);
+                }
+                if progress.stopping || progress.failed.is_some() {
+                    return Ok(());
+                }
+            }
+            self.drain()?;
+        }
+    }
+
+    /// Opens the index, again and again where it is only the moment that forbids it.
+    fn open_patiently(&self, store: &dyn IndexStore, target: &Target) {
+        while !self.stopping() {
+            let Err(reason) = self.open(store, target) else { return };
+            tracing::warn!(reason, "the index cannot be opened or built; it is tried again");
+            self.enter(Phase::Waiting(reason));
+            let begun = Instant::now();
+            let mut progress = self.progress();
+            while let Some(left) = RETRY_WAIT.checked_sub(begun.elapsed())
+                && !progress.stopping
+            {
+                let waited = self.changed.wait_timeout(progress, left);
+                progress = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+
+    /// Opens the index once: continues it or builds it. `Err` if neither can be done now.
+    pub(crate) fn open(&self, store: &dyn IndexStore, target: &Target) -> Result<(), String> {
+        self.enter(Phase::Opening);
+        let outcome = match self.continued(store, target) {
+            Ok(outcome) => outcome,
+            Err(FillError::Stopped) => return Ok(()),
+            Err(FillError::Later(reason)) => return Err(reason),
+            Err(FillError::Damaged(damaged)) => {
+                self.refuse(target, damaged);
+                return Ok(());
+            }
+            Err(FillError::Unusable { reason, quarantined }) => {
+                match self.built(store, target, reason.clone()) {
+                    Ok(()) => IndexOutcome::Rebuilt { reason, quarantined },
+                    Err(FillError::Stopped) => return Ok(()),
+                    Err(FillError::Damaged(damaged)) => {
+                        self.refuse(target, damaged);
+                        return Ok(());
+                    }
+                    Err(FillError::Later(reason) | FillError::Unusable { reason, .. }) => {
+                        return Err(reason);
+                    }
+                }
+            }
+        };
+        self.enter(Phase::Ready(outcome));
+        self.unindexed.forget();
+        Ok(())
+    }
+
+    /// Notes that the commit files lack something that was acknowledged.
+    fn refuse(&self, target: &Target, damaged: Damaged) {
+        let index = self.base();
+        let report = damage::report(&target.place, damaged, target.tail, index.as_deref());
+        self.enter(Phase::Refused(Box::new(report)));
+    }
+
+    /// Continues the index that is there. Moves an unusable one out of the way.
+    fn continued(
+        &self,
+        store: &dyn IndexStore,
+        target: &Target,
+    ) -> Result<IndexOutcome, FillError> {
+        if !store.exists() {
+            if target.created {
+                self.built(store, target, "the journal is new".to_owned())?;
+                return Ok(IndexOutcome::Intact);
+            }
+            let reason = "it is missing".to_owned();
+            return Err(FillError::Unusable { reason, quarantined: None });
+        }
+        let opened = store.open().map_err(FillError::from);
+        let continued = opened.and_then(|index| {
+            // What the index knows helps to name what is lost.
+            *self.base.write().unwrap_or_else(PoisonError::into_inner) = Some(index.clone());
+            let marks = fill::marks(&*index, target)?;
+            self.enter(Phase::Counting);
+            let report = |groups| self.filled(groups, target);
+            let (filler, outcome) = fill::advance(&*index, target, &marks, &report)?;
+            self.take(filler);
+            Ok(outcome)
+        });
+        let Err(FillError::Unusable { reason, .. }) = continued else { return continued };
+        *self.base.write().unwrap_or_else(PoisonError::into_inner) = None;
+        if target.is_full() {
+            // sled opens on no full disk; it may be fine.
+            return Err(FillError::Later(format!("the disk is full; {reason}")));
+        }
+        tracing::warn!(reason, "the index is unusable and is rebuilt from the commit files");
+        match store.quarantine() {
+            Ok(quarantined) => Err(FillError::Unusable { reason, quarantined }),
+            Err(error) => Err(FillError::Later(format!("move the index aside: {error}"))),
+        }
+    }
+
+    /// Builds an index from nothing.
+    fn built(
+        &self,
+        store: &dyn IndexStore,
+        target: &Target,
+        reason: String,
+    ) -> Result<(), FillError> {
+        self.enter(Phase::Building(reason));
+        let built = store.open().map_err(FillError::from).and_then(|index| {
+            let filler = fill::build(&*index, target, &|groups| self.filled(groups, target))?;
+            self.take(filler);
+            Ok(index)
+        });
+        match built {
+            Ok(index) => {
+                *self.base.write().unwrap_or_else(PoisonError::into_inner) = Some(index);
+                Ok(())
+            }
+            Err(error) => {
+                let discarded = store.discard();
+                let left = |error| FillError::Later(format!("remove a half-built index: {error}"));
+                discarded.map_err(left)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes over what filling the index continues.
+    fn take(&self, filler: Filler) {
+        self.show(&filler);
+        *self.filler.lock().unwrap_or_else(PoisonError::into_inner) = filler;
+    }
+
+    /// Notes how far filling is; returns whether to go on.
+    fn filled(&self, groups: u64, target: &Target) -> bool {
+        self.tell(|progress| {
+            (progress.groups, progress.of) = (groups, target.mark.group);
+            !progress.stopping
+        })
+    }
+}

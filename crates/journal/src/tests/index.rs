@@ -1,0 +1,265 @@
+//! The index in the background: what is served without it, and that nobody misses anything while
+//! groups move from memory to sled.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::*;
+use crate::error::{CommitError, IndexError, ReadError};
+use crate::index::{Applying, Index, IndexStore};
+use crate::transaction::Control;
+use crate::{IndexOutcome, IndexStatus};
+
+/// A store that opens only when it may, and fails as often as it is told to.
+struct Gate {
+    store: MemoryStore,
+    open: AtomicBool,
+    failures: AtomicUsize,
+}
+
+impl Gate {
+    fn new(store: MemoryStore, open: bool, failures: usize) -> Arc<Self> {
+        Arc::new(Self { store, open: open.into(), failures: failures.into() })
+    }
+}
+
+impl IndexStore for Gate {
+    fn exists(&self) -> bool {
+        self.store.exists()
+    }
+
+    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+        while !self.open.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let left = |left: usize| left.checked_sub(1);
+        if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
+            return Err(IndexError::new("it does not want to"));
+        }
+        self.store.open()
+    }
+
+    fn quarantine(&self) -> std::io::Result<Option<String>> {
+        self.store.quarantine()
+    }
+
+    fn discard(&self) -> std::io::Result<()> {
+        self.store.discard()
+    }
+
+    fn applying(&self) -> Applying {
+        Applying::Thread
+    }
+}
+
+/// 40 records over several segments, a mirror of 20, and the files they are in.
+fn sample() -> (MemoryDisk, MemoryStore, Vec<Record>, Vec<[u8; 32]>) {
+    let (disk, store, journal) = memory();
+    for number in 0..40 {
+        let one = append("kz-75", stream((number % 3) as u8), &[number], 250);
+        commit(&journal, transaction(one)).unwrap();
+    }
+    let origin = Origin::new("kz/all", 20);
+    journal.ensure_mirror(&origin.log, 1).unwrap();
+    let batch = origin.batch(&Frontier::new(), 0, 20);
+    commit(&journal, Transaction { mirror: Some(batch), ..Transaction::default() }).unwrap();
+    let records = read(&journal);
+    let proof = journal.inclusion(&name("kz-75"), 1, 7, 33).unwrap();
+    journal.close();
+    (disk, store, records, proof)
+}
+
+fn read(journal: &Journal) -> Vec<Record> {
+    let all = |log: &str| journal.range(&name(log), 1, 0, 1000, usize::MAX).unwrap();
+    [all("kz-75"), all("kz/all")].concat()
+}
+
+fn open(disk: &MemoryDisk, store: Arc<dyn IndexStore>) -> (Journal, OpenReport) {
+    let moment = Duration::from_millis(5);
+    let options = Options { index_grace: moment, index_patience: moment, ..SMALL };
+    Journal::open_on(Arc::new(disk.clone()), store, Path::new(DIR), options).unwrap()
+}
+
+#[test]
+fn an_index_that_hangs_does_not_keep_anyone_from_reading() {
+    let (disk, store, records, proof) = sample();
+    let gate = Gate::new(store, false, 0);
+    let (journal, report) = open(&disk, gate.clone());
+    assert_eq!(
+        (report.index, journal.index_status()),
+        (IndexOutcome::Pending, IndexStatus::Opening)
+    );
+    assert_eq!(read(&journal), records);
+    assert_eq!(journal.get(&name("kz-75"), 1, 11).unwrap().unwrap(), records[11]);
+    assert_eq!(journal.inclusion(&name("kz-75"), 1, 7, 33).unwrap(), proof);
+    let by_key = journal.stream(&name("kz-75"), stream(1)).unwrap_err();
+    assert!(matches!(by_key, ReadError::IndexBuilding { .. }), "{by_key}");
+    let next = || transaction(append("kz-75", stream(1), &[1000], 10));
+    let refused = commit(&journal, next()).unwrap_err();
+    assert!(matches!(refused, CommitError::IndexBuilding { .. }), "{refused}");
+    journal.flush_index().unwrap();
+    gate.open.store(true, Ordering::SeqCst);
+    assert!(journal.wait_for_index(Duration::from_secs(60)));
+    assert_eq!(commit(&journal, next()).unwrap().positions[0].seq, 40);
+    assert_eq!(journal.stream(&name("kz-75"), stream(1)).unwrap().len(), 14);
+    assert_clean(&journal);
+}
+
+#[test]
+fn an_index_that_cannot_be_opened_or_built_now_is_tried_again() {
+    let (disk, store, records, _) = sample();
+    let gate = Gate::new(store, true, 3);
+    let (journal, _) = open(&disk, gate.clone());
+    assert_eq!(read(&journal), records);
+    assert!(journal.wait_for_index(Duration::from_secs(60)));
+    assert_eq!(gate.failures.load(Ordering::SeqCst), 0);
+    assert_eq!(read(&journal), records);
+    assert_clean(&journal);
+}
+
+#[test]
+fn a_journal_that_goes_away_while_its_index_is_built_leaves_the_folder_free() {
+    let (disk, store, records, _) = sample();
+    let gate = Gate::new(store.clone(), true, usize::MAX);
+    drop(open(&disk, gate));
+    let (journal, _) = open(&disk, Gate::new(store, true, 0));
+    assert_eq!(read(&journal), records);
+}
+
+#[test]
+fn damage_is_refused_and_the_rest_is_read_while_there_is_no_index() {
+    let (disk, store, records, _) = sample();
+    let needle = records[5].bytes()[..32].to_vec();
+    let mut files = disk.files();
+    let (_, bytes) = files
+        .iter_mut()
+        .find(|(_, bytes)| bytes.windows(32).any(|window| window == needle))
+        .unwrap();
+    let at = bytes.windows(32).position(|window| window == needle).unwrap();
+    bytes[at] ^= 1;
+    let (journal, _) = open(&MemoryDisk::with_files(&files), Gate::new(store, false, 0));
+    let (mut read, mut refused) = (0, 0);
+    for (seq, record) in records[..40].iter().enumerate() {
+        match journal.get(&name("kz-75"), 1, seq as u64) {
+            Ok(found) => read += usize::from(found.as_ref() == Some(record)),
+            Err(ReadError::Damaged { .. }) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(read + refused, 40);
+    assert!(refused >= 1 && read > 20, "{read} {refused}");
+}
+
+#[test]
+fn nobody_misses_what_was_acknowledged_while_it_moves_into_sled() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { segment_bytes: 1 << 20, free_space_watermark: 1, ..SMALL };
+    let (journal, _) = Journal::open(dir.path(), options).unwrap();
+    let log = name("kz-75");
+    journal.ensure_own_log(&log, 1).unwrap();
+    let done = AtomicBool::new(false);
+    let total = 12_288_u64;
+    let look = |seed: u64| {
+        let size = journal.log(&log, 1).unwrap().size;
+        let Some(last) = size.checked_sub(1) else { return };
+        for number in [last, seed % size] {
+            let record = journal.get(&log, 1, number).unwrap().unwrap();
+            assert_eq!(record.header().event_id, event(number));
+            assert_eq!(journal.find_event(&event(number)).unwrap().unwrap().seq, number);
+            let of = record.header().stream;
+            let versions = journal.stream(&log, of).unwrap().len() as u32;
+            assert!(versions >= record.header().stream_version);
+            let mut claimed = claim(0, 1).key;
+            claimed.command_id = event(number);
+            assert_eq!(journal.find_command(&claimed).unwrap().unwrap().first_seq, number);
+        }
+        assert!(journal.inclusion(&log, 1, seed % size, size).is_ok());
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut seed = 1_u64;
+            while !done.load(Ordering::SeqCst) {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                look(seed >> 33);
+            }
+        });
+        for base in (0..total).step_by(64) {
+            let group = (base..base + 64).map(|number| {
+                let mut claimed = claim(0, 1);
+                claimed.key.command_id = event(number);
+                let of = StreamRef { kind: 1, id: event(number / 3) };
+                let one = append("kz-75", of, &[number], 60);
+                Transaction { command: Some(claimed), ..transaction(one) }
+            });
+            for result in journal.commit(group.collect(), 1).unwrap() {
+                result.unwrap();
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    (0..200).for_each(|seed| look(seed * 61));
+    assert_clean(&journal);
+    drop(journal);
+    let (journal, report) = Journal::open(dir.path(), options).unwrap();
+    assert!(matches!(report.index, IndexOutcome::CaughtUp { .. }), "{report:?}");
+    assert_clean(&journal);
+}
+
+#[test]
+fn runs_survive_a_crash_at_any_piece_while_they_are_merged() {
+    let (disk, store, journal) = memory();
+    let put = |number: u64| {
+        let mut claimed = claim(0, 1);
+        claimed.key.command_id = event(number);
+        let one = append("kz-75", stream((number % 9) as u8), &[number], 20);
+        let one = Transaction { command: Some(claimed), ..transaction(one) };
+        commit(&journal, one).unwrap();
+    };
+    (0..120).for_each(put);
+    journal.flush_index().unwrap();
+    (120..330).for_each(put);
+    let last = store.unflushed();
+    assert!(last > 150, "{last} pieces");
+    let good = read_own(&journal);
+    for keep in (0..last).step_by(7).chain(last - 12..=last) {
+        let disk = MemoryDisk::with_files(&disk.files());
+        let store = store.reboot(keep);
+        let (journal, report) = open_memory(&disk, &store, SMALL).unwrap();
+        let caught_up = matches!(report.index, IndexOutcome::CaughtUp { groups: 210.. });
+        assert!(caught_up, "{keep}: {report:?}");
+        assert_eq!(read_own(&journal), good);
+        assert_eq!(journal.stream(&name("kz-75"), stream(4)).unwrap().len(), 37);
+        for number in [0, 119, 120, 329] {
+            assert_eq!(journal.find_event(&event(number)).unwrap().unwrap().seq, number);
+        }
+        assert_clean(&journal);
+        let mut runs = std::collections::BTreeSet::new();
+        store.edit(|map| {
+            let pages = map.keys().filter(|key| key[0] == b'S');
+            runs.extend(pages.map(|key| key[1..9].to_vec()));
+        });
+        assert!(runs.len() < 30, "{} runs", runs.len());
+    }
+}
+
+fn read_own(journal: &Journal) -> Vec<Record> {
+    journal.range(&name("kz-75"), 1, 0, 1000, usize::MAX).unwrap()
+}
+
+#[test]
+fn all_control_facts_together_have_a_limit() {
+    let (disk, store, journal) = memory();
+    let set = |number: u8, len: usize| {
+        let control = Control { key: vec![number], value: vec![number; len] };
+        commit(&journal, Transaction { controls: vec![control], ..Transaction::default() })
+    };
+    for number in 0..63 {
+        set(number, 256 * 1024).unwrap();
+    }
+    let refused = set(63, 256 * 1024).unwrap_err();
+    assert!(refused.to_string().starts_with("bytes of all control facts"), "{refused}");
+    set(0, 10).unwrap();
+    set(63, 200 * 1024).unwrap();
+    drop(journal);
+    let (journal, _) = open_memory(&disk, &store.reboot(0), SMALL).unwrap();
+    assert_eq!(journal.controls(b"").len(), 64);
+}
