@@ -34,6 +34,9 @@ pub enum Action {
     /// Keep a cosignature of the peer for receipts. No answer; losing one is harmless, the next
     /// link brings another.
     StoreCosignature(StoreCosignature),
+    /// The peer has opened the next epoch of a log that we mirror: begin to mirror it, durably.
+    /// No answer; [`Close::NewEpoch`] follows, and the next link speaks of the epoch too.
+    NewEpoch(NewEpoch),
     /// Something is wrong with a log, seen by us or said by the peer: show it to the operator.
     /// No answer. See [`Fault`] for what to keep and when to stop writing.
     Fault(Fault),
@@ -197,6 +200,15 @@ pub struct CommitBatch {
     pub batch: Box<VerifiedBatch>,
 }
 
+/// See [`Action::NewEpoch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEpoch {
+    /// The mirrored log.
+    pub log: LogName,
+    /// The epoch, above all that are mirrored.
+    pub epoch: u32,
+}
+
 /// Which kind of cosignature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CosignatureKind {
@@ -283,6 +295,13 @@ pub enum Close {
         /// The log that does not move.
         log: LogName,
     },
+    /// The peer has opened the next epoch of a log that we mirror. Dial again at once.
+    NewEpoch {
+        /// The log.
+        log: LogName,
+        /// The epoch.
+        epoch: u32,
+    },
     /// The driver ended the session.
     ShutDown,
 }
@@ -297,6 +316,9 @@ impl fmt::Display for Close {
             Close::NoHello => f.write_str("the other office did not say hello in time"),
             Close::Silent => f.write_str("nothing was heard from the other office"),
             Close::Stalled { log } => write!(f, "log {log} made no progress"),
+            Close::NewEpoch { log, epoch } => {
+                write!(f, "epoch {epoch} of {log} was opened; the next link speaks of it")
+            }
             Close::ShutDown => f.write_str("ended here"),
         }
     }

@@ -1,6 +1,7 @@
 //! The mirror's part in one log on one link.
 //!
-//! Waiting → (hello) → Active ⇄ Paused; from any of them to Stopped.
+//! Waiting → (hello) → Active ⇄ Paused; from any of them to Stopped. A closed epoch of which we
+//! hold everything goes from Waiting to Finished.
 //!
 //! Rules, in the order in which they apply:
 //! 1. A head is checked (key, origin, consistency to the head accepted before) and made durable
@@ -65,6 +66,8 @@ enum Phase {
         until: u64,
         barrier: Option<u64>,
     },
+    /// A closed epoch of which there is nothing more at the office that writes the log.
+    Finished,
     Stopped {
         code: RefusalCode,
         text: String,
@@ -162,7 +165,7 @@ impl Follower {
         });
         if self.held.size() > covered || !same {
             let text = format!(
-                "the mirror of {} is not covered by its stored head: run `adal log verify`",
+                "the mirror of {} is not covered by its stored head: run `adal journal check`",
                 self.id.log
             );
             self.phase = Phase::Stopped { code: RefusalCode::Damaged, text };
@@ -171,6 +174,11 @@ impl Follower {
 
     pub(crate) fn is(&self, log: &LogName, epoch: u32) -> bool {
         self.id.epoch == epoch && self.id.log == *log
+    }
+
+    /// Its epoch, if it is one of this log.
+    pub(crate) fn epoch_of(&self, log: &LogName) -> Option<u32> {
+        (self.id.log == *log).then_some(self.id.epoch)
     }
 
     pub(crate) fn holding(&self) -> Holding {
@@ -184,8 +192,9 @@ impl Follower {
         }
     }
 
-    /// The peer's hello names the log.
-    pub(crate) fn begin(&mut self, holding: &Holding, q: &mut Queue) {
+    /// The peer's hello names the log; `closed`: and a later epoch of it, so that this one is over
+    /// and may be shorter there than here.
+    pub(crate) fn begin(&mut self, holding: &Holding, closed: bool, q: &mut Queue) {
         if let Phase::Stopped { code, text } = &self.phase {
             let reason = Reason::new(*code, text.clone());
             return q.refuse_log(&self.id, reason);
@@ -195,6 +204,10 @@ impl Follower {
         }
         let covered = self.accepted_size();
         let notes = self.accepted.as_ref().map(|a| a.note.clone());
+        if closed && holding.size < self.held.size() {
+            self.phase = Phase::Finished;
+            return;
+        }
         if holding.size < covered {
             let text = format!(
                 "{} has {} records at the office that writes it, this office co-signed {covered}: \
@@ -211,7 +224,10 @@ impl Follower {
             );
             return self.stop(Reason::new(RefusalCode::Fork, text).with_notes(notes), q);
         }
-        self.phase = Phase::Active;
+        self.phase = match closed && holding.size == self.held.size() {
+            true => Phase::Finished,
+            false => Phase::Active,
+        };
     }
 
     fn accepted_size(&self) -> u64 {
@@ -227,7 +243,7 @@ impl Follower {
         match self.phase {
             Phase::Active => {}
             Phase::Waiting => return Err(Violation::internal("a head came for a log not agreed")),
-            Phase::Paused { .. } | Phase::Stopped { .. } => return Ok(()),
+            Phase::Paused { .. } | Phase::Finished | Phase::Stopped { .. } => return Ok(()),
         }
         if self.persisting.is_some() {
             return Err(Violation::internal("a head came before the last one was answered"));
@@ -347,7 +363,7 @@ impl Follower {
 
     /// The peer does not go on with the log.
     pub(crate) fn on_refused(&mut self, message: &Refused, q: &mut Queue) {
-        if matches!(self.phase, Phase::Stopped { .. }) {
+        if matches!(self.phase, Phase::Stopped { .. } | Phase::Finished) {
             return;
         }
         self.phase = Phase::Stopped { code: message.code, text: message.text.clone() };
@@ -388,7 +404,8 @@ impl Follower {
             }
             (Failure::Damaged, _) => {
                 let text = format!(
-                    "the mirror of {} is damaged where it is stored: run `adal log verify` there",
+                    "the mirror of {} is damaged where it is stored: run `adal journal check` \
+                     there",
                     self.id.log
                 );
                 self.stop(Reason::new(RefusalCode::Damaged, text), q);
@@ -453,6 +470,7 @@ impl Follower {
             lag,
             state: match &self.phase {
                 Phase::Waiting => LogState::Waiting,
+                Phase::Finished => LogState::Live,
                 Phase::Active if recent && lag == Some(0) => LogState::Live,
                 Phase::Active => LogState::CatchingUp,
                 Phase::Paused { .. } => LogState::Paused(RefusalCode::DiskFull),

@@ -35,8 +35,8 @@ pub mod status;
 
 pub use action::{
     Action, Close, CommitBatch, CommitTicket, CosignatureKind, EntriesRead, Failure, Fault,
-    Greeted, Party, PersistHead, PersistTicket, ReadEntries, ReadRoot, ReadTicket, RootTicket,
-    SignHead, SignTicket, SignedHead, StoreCosignature,
+    Greeted, NewEpoch, Party, PersistHead, PersistTicket, ReadEntries, ReadRoot, ReadTicket,
+    RootTicket, SignHead, SignTicket, SignedHead, StoreCosignature,
 };
 pub use backoff::{Backoff, BackoffError};
 pub use follower::MirroredLog;

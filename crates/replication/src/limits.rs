@@ -19,6 +19,10 @@ pub const GAPS_TOLERATED: u32 = 128;
 /// ignores its window. Largest permitted window and one largest record, with room to spare.
 pub const INBOUND_BYTES: usize = 24 * 1024 * 1024;
 
+/// Epochs of one log that are taken up from a peer's hello. Each is opened by a person after a
+/// disaster, and costs its mirror a frame in every commit file for ever.
+pub const EPOCHS: usize = 64;
+
 /// Holdings one hello may list.
 pub const HOLDINGS: usize = 1024;
 

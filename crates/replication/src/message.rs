@@ -87,6 +87,14 @@ pub struct Holding {
     pub head: Option<String>,
 }
 
+impl Holding {
+    /// Whether this is a later epoch of the same log, spoken of by its writer: the earlier one is
+    /// closed then.
+    pub(crate) fn succeeds(&self, earlier: &Holding) -> bool {
+        self.role == Role::Origin && self.log == earlier.log && self.epoch > earlier.epoch
+    }
+}
+
 /// A signed head and the proof that it extends what the follower accepted before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {

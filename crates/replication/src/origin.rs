@@ -1,6 +1,7 @@
 //! The writer's part in one log on one link.
 //!
-//! Waiting → (hello) → Comparing → Active ⇄ Paused; from any of them to Stopped.
+//! Waiting → (hello) → Comparing → Active ⇄ Paused; from any of them to Stopped. A closed epoch of
+//! which the follower holds everything goes from Waiting to Finished.
 //!
 //! * **Comparing**: what the follower says it holds, and above all the head it co-signed, is held
 //!   against our own tree before a byte is sent. A signed head that our tree contradicts or does
@@ -59,7 +60,12 @@ enum Phase {
     Comparing,
     Active,
     Paused(RefusalCode),
-    Stopped { code: RefusalCode, text: String },
+    /// A closed epoch of which the follower holds at least as much as there is here.
+    Finished,
+    Stopped {
+        code: RefusalCode,
+        text: String,
+    },
 }
 
 /// Something the follower says about our tree.
@@ -91,6 +97,8 @@ struct Reading {
 pub(crate) struct Origin {
     id: LogId,
     name: String,
+    /// A later epoch of the log is open here.
+    closed: bool,
     verifier: Verifier,
     peer: Arc<PeerKeys>,
     limits: Arc<Limits>,
@@ -120,6 +128,7 @@ impl Origin {
     pub(crate) fn new(
         slot: usize,
         own: OwnLog,
+        closed: bool,
         domain: &str,
         peer: Arc<PeerKeys>,
         limits: Arc<Limits>,
@@ -127,6 +136,7 @@ impl Origin {
         Origin {
             name: evidence::log::origin(domain, &own.log, own.epoch),
             id: LogId { slot, log: own.log, epoch: own.epoch, own: true },
+            closed,
             verifier: own.verifier,
             peer,
             phase: Phase::Waiting,
@@ -155,6 +165,17 @@ impl Origin {
 
     pub(crate) fn log(&self) -> &LogName {
         &self.id.log
+    }
+
+    /// Whether this is an earlier epoch of the same log.
+    pub(crate) fn precedes(&self, other: &Origin) -> bool {
+        self.id.log == other.id.log && self.id.epoch < other.id.epoch
+    }
+
+    /// Whether the follower lacks records of it that will still be sent on this link.
+    pub(crate) fn is_behind(&self) -> bool {
+        let goes_on = !matches!(self.phase, Phase::Finished | Phase::Stopped { .. });
+        goes_on && self.held < self.size
     }
 
     /// What the hello says; called before anything grows.
@@ -197,6 +218,12 @@ impl Origin {
                 holding.size, self.id.log
             );
             return self.stop(Reason::new(RefusalCode::Damaged, text), q);
+        }
+        if self.closed && holding.size >= self.size {
+            (self.held, self.sent) = (holding.size, holding.size);
+            self.accepted = Some(covered);
+            self.phase = Phase::Finished;
+            return;
         }
         if covered > self.size {
             let text = format!(
@@ -288,7 +315,7 @@ impl Origin {
 
     /// The peer does not go on with the log.
     pub(crate) fn on_refused(&mut self, message: &Refused, q: &mut Queue) {
-        if matches!(self.phase, Phase::Stopped { .. }) {
+        if matches!(self.phase, Phase::Stopped { .. } | Phase::Finished) {
             return;
         }
         let text = message.text.clone();
@@ -356,6 +383,7 @@ impl Origin {
             lag: Some(self.size.saturating_sub(self.held)),
             state: match &self.phase {
                 Phase::Waiting | Phase::Comparing => LogState::Waiting,
+                Phase::Finished => LogState::Live,
                 Phase::Active if recent && complete => LogState::Live,
                 Phase::Active => LogState::CatchingUp,
                 Phase::Paused(code) => LogState::Paused(*code),

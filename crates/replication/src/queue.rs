@@ -113,14 +113,20 @@ impl Queue {
         }));
     }
 
-    /// Ends the session: requests that the driver has not taken yet are void, messages and
-    /// faults stay, nothing follows.
+    /// Ends the session: requests that the driver has not taken yet are void, messages,
+    /// faults and news of an epoch stay, nothing follows.
     pub(crate) fn close(&mut self, close: Close) {
         if self.closed {
             return;
         }
         self.actions.retain(|a| {
-            matches!(a, Action::Send(_) | Action::Fault(_) | Action::StoreCosignature(_))
+            matches!(
+                a,
+                Action::Send(_)
+                    | Action::Fault(_)
+                    | Action::StoreCosignature(_)
+                    | Action::NewEpoch(_)
+            )
         });
         self.actions.push_back(Action::Close(close));
         self.closed = true;

@@ -41,23 +41,32 @@
 //! One head per log is unanswered at a time; a batch always leads to the head sent last. `Held`
 //! that repeats the known position without a cosignature means: go on from there. A refused log
 //! is silent until the next link, except after `disk_full`, which a `Held` ends.
+//!
+//! # Epochs
+//! Each epoch of a log is mirrored on its own. An epoch that its writer has succeeded by a later
+//! one is *closed*: it never grows, and after a restore its writer may hold less of it than was
+//! mirrored before. That is no rollback: nothing goes out of an epoch of which the mirror holds at
+//! least as much. What is left of it goes out before records of its successor. A new epoch is
+//! taken up from the hello: the mirror opens it and ends the link, and the next one speaks of it.
 
+mod hello;
 mod logs;
 
 use std::sync::Arc;
 
 use evidence::log::LogName;
-use evidence::note::{Kind, Signer, Verifier};
+use evidence::note::{Signer, Verifier};
 use thiserror::Error;
 
-use crate::action::{Action, Close, Greeted, Party};
+use crate::action::{Action, Close, Greeted, NewEpoch, Party};
 use crate::follower::{Cosigners, Follower, MirroredLog};
-use crate::limits::{HOLDINGS, LimitError, Limits, PEER_TEXT};
+use crate::limits::{LimitError, Limits, PEER_TEXT};
 use crate::message::{Hello, Message, PROTOCOL, RefusalCode, Refused, Role};
 use crate::now::Now;
 use crate::origin::{Origin, OwnLog, PeerKeys};
 use crate::queue::{LogId, Queue, Reason, Violation};
 use crate::status::{LinkState, LogState, Status};
+use hello::{check_config, check_hello, clean, newest_epochs};
 
 /// Everything a session needs to know when the link opens.
 #[derive(Clone)]
@@ -144,9 +153,13 @@ impl Session {
             Arc::new(PeerKeys { witness: config.peer_witness, mirror: config.peer_mirror });
         let keys = Arc::new(Cosigners { witness: config.witness, mirror: config.mirror });
         let domain = config.domain;
+        let newest = newest_epochs(&config.own);
         let own = config.own.into_iter().enumerate();
         let origins: Vec<Origin> = own
-            .map(|(slot, l)| Origin::new(slot, l, &domain, peer_keys.clone(), limits.clone()))
+            .map(|(slot, l)| {
+                let closed = newest.get(&l.log).is_some_and(|newest| *newest > l.epoch);
+                Origin::new(slot, l, closed, &domain, peer_keys.clone(), limits.clone())
+            })
             .collect();
         let mirrored = config.mirrored.into_iter().enumerate();
         let followers: Vec<Follower> = mirrored
@@ -330,7 +343,7 @@ impl Session {
 
     fn dispatch(&mut self, now: Now, message: Message) -> Result<(), Violation> {
         match message {
-            Message::Hello(hello) => return self.on_hello(hello),
+            Message::Hello(hello) => return self.on_hello(now, hello),
             Message::Refused(refused) => {
                 self.on_refused(now, refused);
                 return Ok(());
@@ -360,18 +373,24 @@ impl Session {
         Ok(())
     }
 
-    fn on_hello(&mut self, hello: Hello) -> Result<(), Violation> {
+    fn on_hello(&mut self, now: Now, hello: Hello) -> Result<(), Violation> {
         if self.greeted.is_some() {
             return Err(Violation::internal("a second hello came"));
         }
         check_hello(&hello, &self.office, &self.peer, &self.instance)?;
         let greeted = Greeted {
-            office: hello.office,
+            office: hello.office.clone(),
             instance: hello.instance,
             software: clean(&hello.software, 64),
         };
         self.queue.push(Action::Greeted(greeted.clone()));
         self.greeted = Some(greeted);
+        if let Some(opened) = self.new_epoch(&hello) {
+            let NewEpoch { log, epoch } = opened.clone();
+            self.queue.push(Action::NewEpoch(opened));
+            self.close(now, Close::NewEpoch { log, epoch });
+            return Ok(());
+        }
         for holding in &hello.holdings {
             let (log, epoch) = (&holding.log, holding.epoch);
             if let Some(slot) = self.origin(log, epoch) {
@@ -379,7 +398,8 @@ impl Session {
             } else if let Some(slot) = self.follower(log, epoch)
                 && holding.role == Role::Origin
             {
-                self.followers[slot].begin(holding, &mut self.queue);
+                let closed = hello.holdings.iter().any(|later| later.succeeds(holding));
+                self.followers[slot].begin(holding, closed, &mut self.queue);
             } else {
                 self.unknown(log, epoch);
             }
@@ -428,70 +448,4 @@ impl Session {
         let id = LogId { slot: 0, log: log.clone(), epoch, own: false };
         self.queue.refuse_log(&id, Reason::new(RefusalCode::UnknownLog, text));
     }
-}
-
-fn check_config(config: &SessionConfig) -> Result<(), ConfigError> {
-    let own = config.own.iter().map(|l| (&l.log, l.epoch));
-    let mirrored = config.mirrored.iter().map(|l| (&l.log, l.epoch));
-    let mut all: Vec<_> = own.chain(mirrored).collect();
-    all.sort();
-    if let Some(pair) = all.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(ConfigError::Twice { log: pair[0].0.clone(), epoch: pair[0].1 });
-    }
-    let kinds = [
-        ("witness", Some(config.witness.kind())),
-        ("mirror", Some(config.mirror.kind())),
-        ("peer's witness", config.peer_witness.as_ref().map(Verifier::kind)),
-        ("peer's mirror", config.peer_mirror.as_ref().map(Verifier::kind)),
-    ];
-    for (which, kind) in kinds {
-        if kind.is_some_and(|kind| kind != Kind::Cosigner) {
-            return Err(ConfigError::Key { which });
-        }
-    }
-    Ok(())
-}
-
-fn check_hello(
-    hello: &Hello,
-    office: &str,
-    peer: &str,
-    instance: &[u8; 16],
-) -> Result<(), Violation> {
-    let refuse = |code, text: String| Err(Violation { code, text });
-    if hello.protocol != PROTOCOL {
-        let text = format!(
-            "protocol {} is spoken there, {PROTOCOL} here: update the older office",
-            hello.protocol
-        );
-        return refuse(RefusalCode::IncompatibleVersion, text);
-    }
-    if hello.instance == *instance || hello.office == office {
-        let text = format!(
-            "office {office} is linked with itself or with a copy of itself: check the address, \
-             stop the copy"
-        );
-        return refuse(RefusalCode::DuplicateOffice, text);
-    }
-    if hello.office != peer {
-        let text = format!("the certificate is that of {peer}, the office calls itself otherwise");
-        return refuse(RefusalCode::NotEnrolled, text);
-    }
-    if hello.holdings.len() > HOLDINGS {
-        return Err(Violation::internal("the hello lists too many logs"));
-    }
-    Ok(())
-}
-
-/// A text of the peer, fit for a terminal and a log line.
-fn clean(text: &str, limit: usize) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        let c = if c.is_control() { ' ' } else { c };
-        if out.len() + c.len_utf8() > limit {
-            break;
-        }
-        out.push(c);
-    }
-    out
 }

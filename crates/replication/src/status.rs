@@ -99,7 +99,8 @@ pub struct LogStatus {
 pub enum LogState {
     /// Nothing agreed on this link yet.
     Waiting,
-    /// The origin's newest signed head is recent, accepted, and everything below it is held.
+    /// The origin's newest signed head is recent, accepted, and everything below it is held; or the
+    /// epoch is closed and everything of it that the origin has is held.
     Live,
     /// Records or a recent head are missing.
     CatchingUp,

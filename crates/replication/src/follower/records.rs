@@ -14,7 +14,7 @@ impl Follower {
         match self.phase {
             Phase::Active => {}
             Phase::Waiting => return Err(Violation::internal("records of a log not agreed")),
-            Phase::Paused { .. } | Phase::Stopped { .. } => return Ok(()),
+            Phase::Paused { .. } | Phase::Finished | Phase::Stopped { .. } => return Ok(()),
         }
         self.waiting_bytes = self.waiting_bytes.saturating_add(bytes(&message));
         if self.waiting_bytes > INBOUND_BYTES {

@@ -10,6 +10,7 @@ use crate::action::{
 };
 use crate::limits::READS_IN_FLIGHT;
 use crate::now::Now;
+use crate::origin::Origin;
 
 impl Session {
     /// An own log has `size` durable records now. A log this session does not know is ignored.
@@ -108,6 +109,10 @@ impl Session {
             }
             let slot = self.turn % count;
             self.turn = slot + 1;
+            let earlier = |o: &Origin| o.precedes(&self.origins[slot]) && o.is_behind();
+            if self.origins.iter().any(earlier) {
+                continue;
+            }
             if self.origins[slot].read_next(&mut self.queue) {
                 reading += 1;
             }

@@ -52,6 +52,8 @@ pub struct Mirror {
 #[derive(Clone)]
 pub struct Office {
     pub code: String,
+    /// The epoch of all its logs; several offices make one that has several.
+    pub epoch: u32,
     pub own: BTreeMap<LogName, Stored>,
     pub mirrors: BTreeMap<LogName, Mirror>,
     pub cosignatures: Vec<StoreCosignature>,
@@ -68,7 +70,11 @@ pub fn key(name: &str) -> [u8; 32] {
 }
 
 pub fn log_signer(log: &LogName) -> Signer {
-    let name = origin(DOMAIN, log, 1);
+    log_signer_of(log, 1)
+}
+
+pub fn log_signer_of(log: &LogName, epoch: u32) -> Signer {
+    let name = origin(DOMAIN, log, epoch);
     Signer::log(&name, &key(&name)).unwrap()
 }
 
@@ -82,6 +88,7 @@ impl Office {
         let mirror = || Mirror { stored: Stored::default(), head: None };
         Office {
             code: code.to_owned(),
+            epoch: 1,
             own: own.iter().map(|n| (super::name(n), Stored::default())).collect(),
             mirrors: mirrors.iter().map(|n| (super::name(n), mirror())).collect(),
             cosignatures: Vec::new(),
@@ -96,7 +103,7 @@ impl Office {
     pub fn append(&mut self, log: &LogName, salt: u64) -> u64 {
         let stored = self.own.get_mut(log).unwrap();
         let seq = stored.size();
-        stored.push(record(log, 1, seq, salt));
+        stored.push(record(log, self.epoch, seq, salt));
         seq + 1
     }
 
@@ -111,8 +118,12 @@ impl Office {
             mirror: Arc::new(cosigner(&self.code, "mirror")),
             peer_witness: Some(cosigner(peer, "witness").verifier()),
             peer_mirror: Some(cosigner(peer, "mirror").verifier()),
-            own: self.own.iter().map(|(log, s)| own_log(log, s)).collect(),
-            mirrored: self.mirrors.iter().map(|(log, m)| mirrored_log(log, m)).collect(),
+            own: self.own.iter().map(|(log, s)| own_log(log, self.epoch, s)).collect(),
+            mirrored: self
+                .mirrors
+                .iter()
+                .map(|(log, m)| mirrored_log(log, self.epoch, m))
+                .collect(),
             limits: limits.clone(),
         }
     }
@@ -159,7 +170,7 @@ impl Office {
                 self.cosignatures.push(c);
             }
             Action::Fault(fault) => self.faults.push(fault),
-            Action::Greeted(_) | Action::Send(_) | Action::Close(_) => {}
+            Action::Greeted(_) | Action::NewEpoch(_) | Action::Send(_) | Action::Close(_) => {}
         }
     }
 
@@ -172,8 +183,8 @@ impl Office {
         let root = stored.root_at(size);
         let earlier = *self.heads_signed.entry((log.clone(), size)).or_insert(root);
         assert_eq!(earlier, root, "a log key never signs two roots for one size");
-        let checkpoint = Checkpoint { origin: origin(DOMAIN, log, 1), size, root };
-        let note = checkpoint.sign(&log_signer(log)).unwrap();
+        let checkpoint = Checkpoint { origin: origin(DOMAIN, log, self.epoch), size, root };
+        let note = checkpoint.sign(&log_signer_of(log, self.epoch)).unwrap();
         Ok(SignedHead { note, proof: consistency_proof(&stored.tree, old, size).unwrap() })
     }
 
@@ -218,11 +229,11 @@ impl Office {
     }
 }
 
-pub fn own_log(log: &LogName, stored: &Stored) -> OwnLog {
+pub fn own_log(log: &LogName, epoch: u32, stored: &Stored) -> OwnLog {
     OwnLog {
         log: log.clone(),
-        epoch: 1,
-        verifier: log_signer(log).verifier(),
+        epoch,
+        verifier: log_signer_of(log, epoch).verifier(),
         size: stored.size(),
         root: stored.root(),
         witnessed: None,
@@ -230,11 +241,11 @@ pub fn own_log(log: &LogName, stored: &Stored) -> OwnLog {
     }
 }
 
-pub fn mirrored_log(log: &LogName, mirror: &Mirror) -> MirroredLog {
+pub fn mirrored_log(log: &LogName, epoch: u32, mirror: &Mirror) -> MirroredLog {
     MirroredLog {
         log: log.clone(),
-        epoch: 1,
-        verifier: log_signer(log).verifier(),
+        epoch,
+        verifier: log_signer_of(log, epoch).verifier(),
         frontier: mirror.stored.tree.frontier.clone(),
         head: mirror.head.as_ref().map(|h| h.1.clone()),
         head_at: None,
