@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-/// Packages whose messages may hold personal data, free text or whole records: they get no
+/// Packages and messages that may hold personal data, free text or whole records: they get no
 /// derived `Debug`, so that none of it can slip into a log line. See [`redacted`].
-const WITHOUT_DEBUG: [&str; 12] = [
+const WITHOUT_DEBUG: [&str; 13] = [
     ".adal.access.v1",
     ".adal.appeal.v1",
     ".adal.classifier.v1",
@@ -18,6 +18,7 @@ const WITHOUT_DEBUG: [&str; 12] = [
     ".adal.image.v1",
     ".adal.measure.v1",
     ".adal.office.v1",
+    ".adal.operator.v1.BackupPiece",
     ".adal.reception.v1",
     ".adal.replication.v1",
     ".adal.task.v1",
@@ -48,12 +49,13 @@ fn redacted(set: &protox::prost_reflect::prost_types::FileDescriptorSet) -> Stri
     let mut code = String::new();
     for file in &set.file {
         let package = file.package();
-        if !WITHOUT_DEBUG.iter().any(|p| p[1..] == *package) {
-            continue;
-        }
+        let is_listed = |path: &str| WITHOUT_DEBUG.iter().any(|listed| listed[1..] == *path);
         let module = package.replace('.', "::");
         for message in &file.message_type {
             let name = message.name();
+            if !is_listed(package) && !is_listed(&format!("{package}.{name}")) {
+                continue;
+            }
             code += &format!(
                 "impl ::core::fmt::Debug for {module}::{name} {{\n    fn fmt(&self, f: &mut \
                  ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {{\n        write!(f, \

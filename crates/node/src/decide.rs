@@ -325,7 +325,7 @@ async fn published(
 ) -> Result<(), ExecuteError> {
     let mut grown = office.writer.grown();
     loop {
-        grown.borrow_and_update();
+        grown.mark_seen();
         let size = office.journal.log(log, hit.epoch).map_or(0, |info| info.size);
         if size >= hit.first_seq + hit.count {
             return Ok(());

@@ -15,7 +15,7 @@
 //! In the order in which a command passes them: [`grpc`], [`decide`], [`seal`], [`writer`],
 //! [`link`], [`project`], [`duties`]; around them [`run`], [`start`], [`office`], [`options`],
 //! [`stores`], [`tables`], [`country`], [`numbers`], [`heads`], [`facts`], [`trace`], [`told`],
-//! [`clock`], [`supervisor`], [`metrics_port`].
+//! [`clock`], [`supervisor`], [`upkeep`], [`metrics_port`].
 
 pub mod clock;
 pub mod country;
@@ -40,6 +40,7 @@ pub mod tables;
 mod testing;
 pub mod told;
 pub mod trace;
+pub mod upkeep;
 pub mod writer;
 
 pub use office::{Office, SharedOffice};

@@ -28,7 +28,7 @@ pub enum NumbersError {
     #[error(
         "the journal does not say which registration numbers of {year} are taken: its control \
          fact number/{year} is unreadable; no appeal can be registered until it is mended: run \
-         `adal log verify`, and an update of this node if it reports nothing"
+         `adal journal check`, and an update of this node if it reports nothing"
     )]
     Unreadable {
         /// The year of registration.

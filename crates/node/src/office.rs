@@ -8,7 +8,7 @@ use evidence::hash::Hash;
 use evidence::log::{LogName, LogNameError};
 use hmac::{Hmac, KeyInit, Mac};
 use identity::{NodeKeys, Trust};
-use journal::{Journal, Role};
+use journal::Journal;
 use projection::Views;
 use sha2::Sha256;
 use telemetry::Metrics;
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::country::Country;
-use crate::link::Links;
+use crate::link::{Links, store};
 use crate::numbers::Numbers;
 use crate::options::Options;
 use crate::supervisor::Supervisor;
@@ -56,6 +56,8 @@ pub struct Office {
     pub links: Links,
     /// Counters of registration numbers.
     pub numbers: Numbers,
+    /// Held while a backup is sent: one at a time, each reads the whole journal.
+    pub backing_up: tokio::sync::Mutex<()>,
     /// Key of the permutation that hides the counters.
     pub number_key: NumberKey,
     /// Key under which commands are hashed, so that a short text cannot be guessed from a hash.
@@ -74,9 +76,7 @@ pub type SharedOffice = Arc<Office>;
 impl Office {
     /// The open epoch of the office's own log.
     pub fn own_epoch(&self) -> u32 {
-        let logs = self.journal.logs().into_iter();
-        let own = logs.filter(|info| info.role == Role::Own && info.log == self.logs.own);
-        own.map(|info| info.epoch).max().unwrap_or(1)
+        store::own_epoch(&self.journal, &self.logs.own)
     }
 
     /// Now, by the office's clock.

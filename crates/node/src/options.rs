@@ -67,11 +67,18 @@ pub struct Journal {
     pub sled_cache_mib: u64,
     /// Free space below which new facts are refused, MiB.
     pub free_space_watermark_mib: u64,
+    /// Stored bytes that are hashed again per second in the background, KiB; 0: none.
+    pub scrub_kib: u64,
 }
 
 impl Default for Journal {
     fn default() -> Journal {
-        Journal { segment_mib: 64, sled_cache_mib: 64, free_space_watermark_mib: 32 }
+        Journal {
+            segment_mib: 16,
+            sled_cache_mib: 64,
+            free_space_watermark_mib: 32,
+            scrub_kib: 1_024,
+        }
     }
 }
 
@@ -244,6 +251,10 @@ impl Options {
         }
         if !(1..=1_024).contains(&self.journal.segment_mib) {
             return wrong("journal.segment_mib", "must lie between 1 and 1024".to_owned());
+        }
+        // A gigabyte a second is more than disks give: it was meant in bytes.
+        if self.journal.scrub_kib > 1_024 * 1_024 {
+            return wrong("journal.scrub_kib", "must lie between 0 and 1048576".to_owned());
         }
         self.replication.check().or_else(|(key, message)| wrong(key, message))
     }

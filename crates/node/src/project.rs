@@ -96,12 +96,14 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
     let stopping = office.supervisor.stopping();
     let mut grown = office.writer.grown();
     loop {
-        grown.borrow_and_update();
+        grown.mark_seen();
         let complete = catch_up(&office).await?;
         let pause = if complete { IDLE } else { RETRY };
         tokio::select! {
             () = stopping.cancelled() => return Ok(()),
-            changed = grown.changed() => changed.map_err(|_| "the writer has gone".to_owned())?,
+            changed = grown.changed() => {
+                changed.map_err(|ended| ended.to_string())?;
+            }
             () = office.tables.doubts.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }

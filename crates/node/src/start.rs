@@ -58,6 +58,7 @@ pub async fn start(options: Options, telemetry: &Telemetry) -> anyhow::Result<Ru
     let supervisor = &office.supervisor;
     supervisor.spawn("project", OnEnd::StopNode, project::run(office.clone()));
     supervisor.spawn("keep the index", OnEnd::StopNode, duties::keep::run(office.clone()));
+    supervisor.spawn("scrub", OnEnd::StopNode, duties::scrub::run(office.clone()));
     if !office.code.is_centre() {
         let deliver = duties::deliver::run(office.clone());
         supervisor.spawn("deliver directives", OnEnd::StopNode, deliver);
@@ -130,6 +131,7 @@ pub(crate) async fn open(
         country: Country::new(Classifiers::built_in()?),
         links: Links::new(),
         numbers: Numbers::new(),
+        backing_up: tokio::sync::Mutex::default(),
         number_key,
         request_key,
         instance: rand::random(),

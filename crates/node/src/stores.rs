@@ -93,6 +93,7 @@ fn open_journal(options: &Options, dir: &Path) -> anyhow::Result<Journal> {
         segment_bytes: options.journal.segment_mib.saturating_mul(MIB),
         sled_cache_bytes: options.journal.sled_cache_mib.saturating_mul(MIB),
         free_space_watermark: options.journal.free_space_watermark_mib.saturating_mul(MIB),
+        ..journal::Options::default()
     };
     let (journal, report) = Journal::open(dir, sizes).context("open the journal")?;
     info!(?report, "journal opened");
@@ -120,9 +121,8 @@ fn lost_vault(dir: &Path) -> String {
 fn lost_journal(dir: &Path) -> String {
     format!(
         "the journal that belongs to the vault is not in {}: begun anew, it would give out \
-         positions and registration numbers that are taken. Restore the journal folder from the \
-         old disk, or from a backup that holds no less of the office's log than the centre does; \
-         nothing was made in its place",
+         positions and registration numbers that are taken. Put the journal folder of the old disk \
+         there, or make one of a backup with `adal journal restore`; nothing was made in its place",
         dir.display()
     )
 }
@@ -214,7 +214,7 @@ mod tests {
         let (journal, backup) = (folder(&dir, "journal"), folder(&dir, "backup"));
         fs::rename(&journal, &backup).unwrap();
         let said = refused(&dir, "journal");
-        assert!(said.contains("journal") && said.contains("Restore"), "{said}");
+        assert!(said.contains("adal journal restore"), "{said}");
         // An empty folder in its place, as a mount that is missing leaves it, is none either.
         fs::create_dir_all(journal.join("commits")).unwrap();
         for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! The one writer of a node: gathers what is waiting, makes it durable as one group, answers.
 //!
 //! Order, and why: keys of sealed parts become durable first (a record whose key is lost is a
-//! lost text), then the journal commits the group with one sync, then subscribers learn that the
+//! lost text), then the journal commits the group with one sync and tells subscribers that the
 //! logs grew, then each caller is answered. A caller that is answered can read what it wrote.
 //!
 //! The queue is bounded, so a flood slows its senders down instead of filling the memory.
@@ -10,10 +10,10 @@ use std::time::Instant;
 
 use evidence::log::LogName;
 use evidence::verify::VerifiedBatch;
-use journal::{CommitError, Committed, Journal, Transaction};
+use journal::{CommitError, Committed, Durable, Journal, Transaction};
 use telemetry::Metrics;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use vault::{Vault, VaultError};
 
@@ -74,7 +74,7 @@ impl Submitted {
 #[derive(Clone)]
 pub struct Writer {
     jobs: mpsc::Sender<Job>,
-    grown: watch::Receiver<u64>,
+    journal: Journal,
 }
 
 impl Writer {
@@ -87,9 +87,9 @@ impl Writer {
         supervisor: &Supervisor,
     ) -> std::io::Result<Writer> {
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let (grow, grown) = watch::channel(0);
         let supervisor = supervisor.clone();
-        let writing = Writing { journal, vault, clock, metrics, grow };
+        let writing = Writing { journal: journal.clone(), vault, clock, metrics };
+        let ended_journal = journal.clone();
         std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             // A panic here must end the node as loudly as an error: nothing would be written any
             // more. What is on disk is whole, and the restart recovers from it.
@@ -98,9 +98,11 @@ impl Writer {
             if let Err(reason) = ended.unwrap_or_else(|_| Err("the writer panicked".to_owned())) {
                 error!(reason, "the writer stops");
                 supervisor.fail(reason);
+                // Nothing is written any more: whoever waits for growth hears of the end.
+                ended_journal.close();
             }
         })?;
-        Ok(Writer { jobs, grown })
+        Ok(Writer { jobs, journal })
     }
 
     /// Makes one transaction durable, or says why not. Returns after the sync.
@@ -116,10 +118,11 @@ impl Writer {
         Ok(Submitted { answered })
     }
 
-    /// Changes each time something became durable. The value only counts groups: read the
-    /// journal for what there is, so that nothing is missed between two looks.
-    pub fn grown(&self) -> watch::Receiver<u64> {
-        self.grown.clone()
+    /// Changes each time something became durable, and ends with the journal. The value only
+    /// counts groups: read the journal for what there is, so that nothing is missed between two
+    /// looks.
+    pub fn grown(&self) -> Durable {
+        self.journal.durable()
     }
 }
 
@@ -128,7 +131,6 @@ struct Writing {
     vault: Vault,
     clock: Clock,
     metrics: Metrics,
-    grow: watch::Sender<u64>,
 }
 
 impl Writing {
@@ -155,7 +157,6 @@ impl Writing {
             .map_err(|stopped| format!("commit group: {}", chain(&stopped)))?;
         let own: usize = outcomes.iter().flatten().map(|committed| committed.positions.len()).sum();
         self.metrics.group_committed(own as u64, mirrored, bytes, began.elapsed());
-        self.grow.send_modify(|groups| *groups += 1);
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // A caller that went away does not undo what is durable.
             let _ = answer.send(outcome.map_err(WriteError::Refused));

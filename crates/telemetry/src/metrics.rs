@@ -75,6 +75,8 @@ pub struct Metrics {
     commit: Histogram<f64>,
     free_space: Gauge<u64>,
     damages: Counter<u64>,
+    scrubbed: Counter<u64>,
+    scrub_passes: Counter<u64>,
     vault_sync: Histogram<f64>,
     records_opened: Counter<u64>,
     commands: Counter<u64>,
@@ -105,6 +107,8 @@ impl Metrics {
             commit: times(meter, &names::COMMIT),
             free_space: gauge(meter, &names::FREE_SPACE),
             damages: counter(meter, &names::DAMAGES),
+            scrubbed: counter(meter, &names::SCRUBBED),
+            scrub_passes: counter(meter, &names::SCRUB_PASSES),
             vault_sync: times(meter, &names::VAULT_SYNC),
             records_opened: counter(meter, &names::RECORDS_OPENED),
             commands: counter(meter, &names::COMMANDS),
@@ -145,7 +149,17 @@ impl Metrics {
         self.free_space.record(bytes, &[]);
     }
 
-    /// A deep check found damages.
+    /// The scrub read this many bytes.
+    pub fn scrubbed(&self, bytes: u64) {
+        self.scrubbed.add(bytes, &[]);
+    }
+
+    /// The scrub came through everything.
+    pub fn scrub_passed(&self) {
+        self.scrub_passes.add(1, &[]);
+    }
+
+    /// A deep check or the scrub found damages.
     pub fn damaged(&self, damages: u64) {
         self.damages.add(damages, &[]);
     }

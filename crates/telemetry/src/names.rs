@@ -74,7 +74,11 @@ metrics! {
     FREE_SPACE = Gauge "adal.journal.free" ["By"]
         "Free bytes of the filesystem that holds the journal." ();
     DAMAGES = Counter "adal.journal.damages" ["{damage}"]
-        "Damages found by deep checks." ();
+        "Damages found by deep checks and by the scrub." ();
+    SCRUBBED = Counter "adal.journal.scrubbed" ["By"]
+        "Bytes of commit files that the scrub has hashed again." ();
+    SCRUB_PASSES = Counter "adal.journal.scrub.passes" ["{pass}"]
+        "Whole passes of the scrub over everything that is stored." ();
     VAULT_SYNC = Histogram "adal.vault.sync" ["s"]
         "Time to make the new sealing keys of a commit group durable; near 0 where it has none." ();
     RECORDS_OPENED = Counter "adal.vault.opened" ["{record}"]

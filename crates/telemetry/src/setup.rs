@@ -243,6 +243,8 @@ mod tests {
         metrics.group_committed(3, 2, 4000, Duration::from_millis(2));
         metrics.free_space(1 << 30);
         metrics.damaged(1);
+        metrics.scrubbed(1);
+        metrics.scrub_passed();
         metrics.vault_synced(second);
         metrics.records_opened(1);
         metrics.command(Outcome::Refused, second);

@@ -77,6 +77,11 @@ pub enum Fault {
     Busy,
     /// The tables are being made anew.
     Rebuilding,
+    /// The journal's index is being made anew; reading by position works meanwhile.
+    IndexBuilding {
+        /// How far it is, in words.
+        status: String,
+    },
     /// The office is shutting down, or its writer stopped.
     Stopping,
     /// The call is not for this office.
@@ -116,7 +121,7 @@ impl Fault {
             | Self::ReadOnly { .. } => Code::FailedPrecondition,
             Self::Damaged { .. } => Code::DataLoss,
             Self::DiskFull { .. } | Self::Busy => Code::ResourceExhausted,
-            Self::Rebuilding | Self::Stopping => Code::Unavailable,
+            Self::Rebuilding | Self::IndexBuilding { .. } | Self::Stopping => Code::Unavailable,
             Self::Internal { .. } => Code::Internal,
         }
     }
@@ -141,6 +146,7 @@ impl Fault {
             Self::DiskFull { .. } => "DISK_FULL",
             Self::Busy => "BUSY",
             Self::Rebuilding => "REBUILDING",
+            Self::IndexBuilding { .. } => "INDEX_BUILDING",
             Self::Stopping => "STOPPING",
             Self::WrongOffice { .. } => "WRONG_OFFICE",
             Self::ReadOnly { .. } => "READ_ONLY",
@@ -177,13 +183,16 @@ impl Fault {
                     .to_owned()
             }
             Self::Damaged { place } => format!(
-                "stored data is damaged at {place}; run `adal log verify` and follow its report"
+                "stored data is damaged at {place}; run `adal journal check` and follow its report"
             ),
             Self::DiskFull { free, watermark } => format!(
                 "the disk is full ({free} bytes free, {watermark} must stay free); make space, \
                  nothing was recorded"
             ),
             Self::Busy => "too much at once; try again shortly".to_owned(),
+            Self::IndexBuilding { status } => {
+                format!("{status}; recording works again when it is ready: try again shortly")
+            }
             Self::Rebuilding => "the tables are being made anew; try again shortly".to_owned(),
             Self::Stopping => "the office is shutting down; try again when it is back".to_owned(),
             Self::ReadOnly { log, reason } => format!("log {log} is read-only: {reason}"),

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::connect::{DEFAULT_NODE, Way};
 use crate::output::Output;
-use crate::{directive, generate, import, logs, office, pki, query, record, sync, views};
+use crate::{directive, generate, import, journal, logs, office, pki, query, record, sync, views};
 
 /// The operator's tool of Adal.
 #[derive(Debug, Parser)]
@@ -20,7 +20,7 @@ use crate::{directive, generate, import, logs, office, pki, query, record, sync,
                   adal --people people --as operator sync status\n  \
                   adal query appeals --state registered --from 2026-11-01\n  \
                   ADAL_AS=clerk adal record contact --channel call --topic other\n  \
-                  adal log verify && echo intact"
+                  adal journal check && echo intact"
 )]
 pub struct Cli {
     /// What every command has.
@@ -99,7 +99,10 @@ impl Global {
 /// The families of commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Logs of the node: list, read, check
+    /// The stored records as a whole: check, figures, backup, restore
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
+    /// Logs of the node: list, read
     #[command(subcommand)]
     Log(logs::LogCommand),
     /// State of replication
@@ -161,7 +164,11 @@ mod tests {
             "adal record contact --channel call --topic other",
             "adal sync status",
             "adal query contacts --office KZ-75",
-            "adal log verify",
+            "adal journal check kz-75",
+            "adal journal check --offline data",
+            "adal journal stat",
+            "adal journal backup --out /media/monday",
+            "adal journal restore --from /media/monday --to data/journal --epoch 3",
         ] {
             Cli::try_parse_from(line.split_whitespace()).unwrap();
         }

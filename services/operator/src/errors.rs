@@ -197,7 +197,7 @@ pub fn code_name(code: Code) -> &'static str {
 pub fn is_away(status: &Status) -> bool {
     let reason = wire::status::reason_of(status);
     match reason.as_deref() {
-        Some("STOPPING" | "BUSY" | "REBUILDING") => true,
+        Some("STOPPING" | "BUSY" | "REBUILDING" | "INDEX_BUILDING") => true,
         Some(_) => false,
         None => matches!(
             status.code(),

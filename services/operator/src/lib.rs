@@ -18,8 +18,8 @@
 //! * [`cli`] the command line; [`run`] from it to an exit status.
 //! * [`connect`] the way to a node; [`errors`] failures in one line; [`output`] tables and JSON;
 //!   [`input`] texts and times from the command line.
-//! * One module for each family of commands: [`logs`], [`sync`], [`query`], [`record`],
-//!   [`directive`], [`office`], [`pki`], [`import`], [`generate`], [`views`].
+//! * One module for each family of commands: [`journal`], [`logs`], [`sync`], [`query`],
+//!   [`record`], [`directive`], [`office`], [`pki`], [`import`], [`generate`], [`views`].
 //! * [`send`] one command, and again where the node is away.
 
 pub mod cli;
@@ -29,6 +29,7 @@ pub mod errors;
 pub mod generate;
 pub mod import;
 pub mod input;
+pub mod journal;
 pub mod logs;
 pub mod office;
 pub mod output;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::errors::{Failure, Outcome};
-use crate::{directive, generate, import, logs, office, pki, query, record, sync, views};
+use crate::{directive, generate, import, journal, logs, office, pki, query, record, sync, views};
 
 /// Does what the command line says and returns the process's exit status. A failure is one line
 /// on standard error.
@@ -38,6 +38,7 @@ fn runtime() -> Outcome<tokio::runtime::Runtime> {
 async fn dispatch(cli: &Cli) -> Outcome {
     let (way, output) = (cli.global.way(), cli.global.output());
     match &cli.command {
+        Command::Journal(command) => journal::run(command, &way, output).await,
         Command::Log(command) => logs::run(command, &way, output).await,
         Command::Sync(command) => sync::run(command, &way, output).await,
         Command::Query(command) => query::run(command, &way, output).await,

@@ -32,7 +32,7 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
     let mut grown = office.writer.grown();
     let mut told = Told::default();
     loop {
-        grown.borrow_and_update();
+        grown.mark_seen();
         let done = deliver_all(&office).await;
         match &done {
             Ok(()) => told.forget(SUBJECT),
@@ -42,7 +42,9 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
         }
         tokio::select! {
             () = stopping.cancelled() => return Ok(()),
-            changed = grown.changed() => changed.map_err(|_| "the writer has gone".to_owned())?,
+            changed = grown.changed() => {
+                changed.map_err(|ended| ended.to_string())?;
+            }
             () = tokio::time::sleep(RETRY), if done.is_err() => {}
         }
     }

@@ -19,7 +19,9 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
     loop {
         tokio::select! {
             () = stopping.cancelled() => return Ok(()),
-            changed = grown.changed() => changed.map_err(|_| "the writer has gone".to_owned())?,
+            changed = grown.changed() => {
+                changed.map_err(|ended| ended.to_string())?;
+            }
         }
         tokio::select! {
             () = stopping.cancelled() => return Ok(()),

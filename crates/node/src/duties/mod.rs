@@ -3,3 +3,4 @@
 
 pub mod deliver;
 pub mod keep;
+pub mod scrub;

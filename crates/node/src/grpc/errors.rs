@@ -5,7 +5,7 @@ use std::io;
 
 use domain::refusal::RefusalCode;
 use evidence::record::{MAX_RECORD, RecordError};
-use journal::{CommitError, ReadError};
+use journal::{CommitError, IndexStatus, ReadError};
 use telemetry::metrics::Outcome;
 use tonic::Status;
 use tracing::error;
@@ -81,10 +81,13 @@ fn commit(refused: &CommitError) -> Status {
         CommitError::DiskFull { free, watermark } => {
             Fault::DiskFull { free: *free, watermark: *watermark }.into()
         }
+        CommitError::AttachmentMissing { .. } => Fault::NotFound { what: "attachment" }.into(),
         CommitError::TooLarge { limit, .. } => Fault::TooLarge { limit: *limit }.into(),
         CommitError::Record(RecordError::TooLarge { .. }) => {
             Fault::TooLarge { limit: MAX_RECORD as u64 }.into()
         }
+        CommitError::IndexBuilding { status }
+        | CommitError::Read(ReadError::IndexBuilding { status }) => building(status).into(),
         other => internal("commit the facts", other).into(),
     }
 }
@@ -96,8 +99,13 @@ pub fn read(failure: &ReadError) -> Status {
             error!(error = chain(failure), "damaged record");
             Fault::Damaged { place: format!("{log} epoch {epoch} sequence {seq}") }.into()
         }
+        ReadError::IndexBuilding { status } => building(status).into(),
         other => internal("read the journal", other).into(),
     }
+}
+
+fn building(status: &IndexStatus) -> Fault {
+    Fault::IndexBuilding { status: status.to_string() }
 }
 
 /// A sealed part that cannot be made or opened.
@@ -122,4 +130,20 @@ pub fn view(failure: &projection::Error) -> Status {
 fn internal(doing: &'static str, failure: &dyn std::error::Error) -> Fault {
     error!(error = chain(failure), doing, "internal failure");
     Fault::Internal { doing }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn an_attachment_that_is_not_here_is_not_found_and_not_named() {
+        let hash = "0123abcd".to_owned();
+        let refused = CommitError::AttachmentMissing { index: 0, hash, size: 5, held: None };
+        let status = commit(&refused);
+        assert_eq!(status.code(), Code::NotFound);
+        assert_eq!(status.message(), "this office has no such attachment");
+    }
 }

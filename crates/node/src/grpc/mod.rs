@@ -4,19 +4,22 @@
 //! - [`access`]: whether the question is for the caller.
 //! - [`command`], [`query`], [`operator`], [`replication`]: the services.
 //! - [`errors`]: every failure as a status.
-//! - `rows`, [`sync`], `verify`: what is shown, as messages.
+//! - `rows`, `pages`, [`sync`], `check`, `stat`, `backup`: what is shown and sent, as messages.
 
 pub mod access;
+mod backup;
+mod check;
 pub mod command;
 pub mod errors;
 pub mod listener;
 pub mod operator;
+mod pages;
 pub mod query;
 pub mod replication;
 mod rows;
 pub mod server;
+mod stat;
 pub mod sync;
-mod verify;
 
 use domain::Timestamp;
 use evidence::record::Record;

@@ -16,7 +16,7 @@ pub use wire::pb::operator::v1::get_record_request::Record as Wanted;
 use wire::pb::operator::v1::operator_service_server::OperatorService;
 use wire::status::Fault;
 
-use crate::grpc::{access, errors, sync, verify};
+use crate::grpc::{access, backup, check, errors, pages, stat, sync};
 use crate::link::store;
 use crate::office::{Office, SharedOffice};
 use crate::project;
@@ -26,6 +26,8 @@ use crate::supervisor::OnEnd;
 const LOOK: [Role; 4] = [Role::Operator, Role::Chief, Role::National, Role::Auditor];
 /// Who may have work done: checks and rebuilds cost the machine.
 const UPKEEP: [Role; 2] = [Role::Operator, Role::Auditor];
+/// Who may take everything that is stored out of the office, open bodies and sealed parts alike.
+const BACKUP: [Role; 1] = [Role::Operator];
 /// Records read from the journal at once.
 const BATCH: usize = 256;
 /// Bytes read from the journal at once.
@@ -70,12 +72,7 @@ impl OperatorService for Operator {
         let info = find_log(&self.office, &request.log, request.epoch)?;
         let default = if request.follow { info.size } else { 0 };
         let next = request.from.unwrap_or(default);
-        if next > info.size {
-            return Err(Status::out_of_range(format!(
-                "{} epoch {} has {} records; `from` must not be larger",
-                info.log, info.epoch, info.size
-            )));
-        }
+        within(&info, next)?;
         let (send, answer) = mpsc::channel(QUEUE);
         let reading = Reading {
             office: self.office.clone(),
@@ -90,6 +87,14 @@ impl OperatorService for Operator {
         Ok(Response::new(Box::pin(ReceiverStream::new(answer))))
     }
 
+    async fn page_log(
+        &self,
+        request: Request<pb::PageLogRequest>,
+    ) -> Result<Response<pb::PageLogResponse>, Status> {
+        access::person_with(request.extensions(), &self.office, &LOOK)?;
+        pages::page(&self.office, &request.into_inner()).map(Response::new)
+    }
+
     async fn get_record(
         &self,
         request: Request<pb::GetRecordRequest>,
@@ -99,12 +104,12 @@ impl OperatorService for Operator {
         record_with_proof(&self.office, record).map(Response::new)
     }
 
-    type VerifyLogStream = Answer<pb::VerifyLogEvent>;
+    type CheckJournalStream = Answer<pb::CheckJournalEvent>;
 
-    async fn verify_log(
+    async fn check_journal(
         &self,
-        request: Request<pb::VerifyLogRequest>,
-    ) -> Result<Response<Self::VerifyLogStream>, Status> {
+        request: Request<pb::CheckJournalRequest>,
+    ) -> Result<Response<Self::CheckJournalStream>, Status> {
         access::person_with(request.extensions(), &self.office, &UPKEEP)?;
         let only = request.into_inner().log;
         if !only.is_empty() {
@@ -112,7 +117,28 @@ impl OperatorService for Operator {
         }
         let (send, answer) = mpsc::channel(QUEUE);
         let office = self.office.clone();
-        self.office.supervisor.spawn("verify", OnEnd::Ignore, verify::run(office, only, send));
+        self.office.supervisor.spawn("check", OnEnd::Ignore, check::run(office, only, send));
+        Ok(Response::new(Box::pin(ReceiverStream::new(answer))))
+    }
+
+    async fn journal_stat(
+        &self,
+        request: Request<pb::JournalStatRequest>,
+    ) -> Result<Response<pb::JournalStatResponse>, Status> {
+        access::person_with(request.extensions(), &self.office, &LOOK)?;
+        Ok(Response::new(stat::stat(&self.office)))
+    }
+
+    type BackupJournalStream = Answer<pb::BackupJournalEvent>;
+
+    async fn backup_journal(
+        &self,
+        request: Request<pb::BackupJournalRequest>,
+    ) -> Result<Response<Self::BackupJournalStream>, Status> {
+        access::person_with(request.extensions(), &self.office, &BACKUP)?;
+        let (send, answer) = mpsc::channel(backup::QUEUE);
+        let sending = backup::run(self.office.clone(), send);
+        self.office.supervisor.spawn("backup", OnEnd::Ignore, sending);
         Ok(Response::new(Box::pin(ReceiverStream::new(answer))))
     }
 
@@ -168,7 +194,7 @@ impl Reading {
         let stopping = self.office.supervisor.stopping();
         let mut grown = self.office.writer.grown();
         loop {
-            grown.borrow_and_update();
+            grown.mark_seen();
             if !self.catch_up().await || !self.follow {
                 return Ok(());
             }
@@ -208,11 +234,17 @@ impl Reading {
     }
 }
 
-fn log_row(office: &Office, info: &LogInfo) -> pb::LogRow {
-    let role = match info.role {
+/// The part that an office has in a log, as a message.
+pub fn log_role(role: journal::Role) -> pb::LogRole {
+    match role {
         journal::Role::Own => pb::LogRole::Own,
         journal::Role::Mirror => pb::LogRole::Mirror,
-    };
+    }
+}
+
+/// One epoch of a log as a message.
+pub fn log_row(office: &Office, info: &LogInfo) -> pb::LogRow {
+    let role = log_role(info.role);
     pb::LogRow {
         log: info.log.to_string(),
         epoch: info.epoch,
@@ -234,6 +266,17 @@ pub fn find_log(office: &Office, name: &str, epoch: u32) -> Result<LogInfo, Stat
         .filter(|info| epoch == 0 || info.epoch == epoch)
         .max_by_key(|info| info.epoch)
         .ok_or_else(|| Fault::NotFound { what: "log; `adal log list` shows all" }.into())
+}
+
+/// Refuses to begin behind the end of a log.
+pub fn within(info: &LogInfo, from: u64) -> Result<(), Status> {
+    if from <= info.size {
+        return Ok(());
+    }
+    Err(Status::out_of_range(format!(
+        "{} epoch {} has {} records; `from` must not be larger",
+        info.log, info.epoch, info.size
+    )))
 }
 
 /// The record of a question, by position or by event id.

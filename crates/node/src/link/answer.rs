@@ -58,6 +58,9 @@ pub async fn run(
     let driver = Driver { office, session, peer: from, inbound, outbound, stop, began, told };
     match driver.run().await {
         Ended::Closed(Close::ShutDown) | Ended::Stopped => {}
+        Ended::Closed(close @ Close::NewEpoch { .. }) => {
+            info!(%peer, reason = %close, "link closed")
+        }
         Ended::Closed(close) => warn!(%peer, reason = %close, "link closed"),
         Ended::Broken(reason) => info!(%peer, reason, "link broken"),
     }

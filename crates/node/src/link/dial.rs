@@ -69,6 +69,10 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
         let mut good = office.links.connects(&centre) > connects;
         match ended {
             Ok(Ended::Closed(Close::ShutDown) | Ended::Stopped) => break,
+            Ok(Ended::Closed(close @ Close::NewEpoch { .. })) => {
+                info!(reason = %close, "link closed");
+                good = true;
+            }
             Ok(Ended::Closed(close)) => {
                 warn!(reason = %close, "link closed");
                 good &= !matches!(close, Close::Refused { .. });

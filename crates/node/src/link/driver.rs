@@ -16,7 +16,8 @@ use futures_util::stream::{FuturesOrdered, Stream};
 use journal::{CommitError, ReadError, Transaction};
 use replication::action::{
     Action, Close, CommitBatch, CommitTicket, CosignatureKind, EntriesRead, Failure, Fault,
-    Greeted, PersistHead, PersistTicket, ReadEntries, SignHead, SignedHead, StoreCosignature,
+    Greeted, NewEpoch, PersistHead, PersistTicket, ReadEntries, SignHead, SignedHead,
+    StoreCosignature,
 };
 use replication::limits::BATCHES_IN_FLIGHT;
 use replication::{Now, RefusalCode, Session};
@@ -27,6 +28,7 @@ use tonic::Status;
 use tracing::{error, info, warn};
 use wire::pb::replication::v1::Frame;
 
+use crate::duties::keep::heed;
 use crate::heads::{self, SignError};
 use crate::link::store::{self, Head};
 use crate::office::{Office, SharedOffice};
@@ -158,7 +160,7 @@ impl Driver {
                     }
                 }
                 changed = grown.changed() => match changed {
-                    Ok(()) => Woken::Grown,
+                    Ok(_) => Woken::Grown,
                     Err(_) => Woken::Replaced,
                 },
                 () = tokio::time::sleep(wake) => Woken::Time,
@@ -242,6 +244,7 @@ impl Driver {
                     }
                 }
                 Action::StoreCosignature(line) => self.keep_cosignature(line).await,
+                Action::NewEpoch(opened) => self.open_mirror(opened).await,
                 Action::Fault(fault) => self.keep_fault(fault).await,
                 Action::Close(close) => return Some(Ended::Closed(close)),
             }
@@ -295,6 +298,21 @@ impl Driver {
         match stored {
             Stored::Head(ticket, outcome) => self.session.head_persisted(now, ticket, outcome),
             Stored::Batch(ticket, outcome) => self.session.stored(now, ticket, outcome),
+        }
+    }
+
+    /// Begins to mirror an epoch that the peer has opened. If it fails, the next link tries again.
+    async fn open_mirror(&self, NewEpoch { log, epoch }: NewEpoch) {
+        info!(peer = %self.peer, %log, epoch, "the peer has opened a new epoch of its log");
+        let office = self.office.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            let opened = office.journal.ensure_mirror(&log, epoch);
+            opened.inspect_err(|error| heed(&office, error))
+        });
+        match opened.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(error = chain(&error), "open the mirror of a new epoch"),
+            Err(error) => error!(error = chain(&error), "open the mirror of a new epoch"),
         }
     }
 

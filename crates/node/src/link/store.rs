@@ -6,14 +6,14 @@
 //! | `head/<log>/<epoch>` | newest accepted head of a mirrored log |
 //! | `cosigned/<log>/<epoch>/<kind>/<peer>` | newest head of an own log with the peer's line |
 //! | `fault/<log>/<epoch>/<code>` | evidence of a fork or rollback, the first one is kept |
-//! | `readonly/<log>` | why an own log accepts no more facts |
+//! | `readonly/<log>/<epoch>` | why an epoch of an own log accepts no more facts |
 //!
 //! Every head is `version u8 = 1 | time i64 | size u64 | root [32] | note text`, big-endian.
 
 use evidence::checkpoint::Checkpoint;
 use evidence::hash::Hash;
 use evidence::log::LogName;
-use journal::{Control, Journal};
+use journal::{Control, Journal, Role};
 use replication::action::Fault;
 use replication::{CosignatureKind, Party, RefusalCode};
 
@@ -164,8 +164,9 @@ pub fn evidence(office: &Office, fault: &Fault) -> Vec<Control> {
         office.metrics.fork_met();
     }
     let freezes = contradicts && fault.own && fault.found_by == Party::Us;
-    if freezes && read_only_reason(&office.journal, &fault.log).is_none() {
-        controls.push(read_only(&fault.log, &fault.text));
+    let key = read_only_key(&fault.log, fault.epoch);
+    if freezes && office.journal.control(&key).is_none() {
+        controls.push(Control { key, value: fault.text.as_bytes().to_vec() });
     }
     controls
 }
@@ -185,19 +186,27 @@ fn fault_control(office: &Office, fault: &Fault) -> Option<Control> {
     Some(Control { key, value: text.into_bytes() })
 }
 
-/// The control fact that closes an own log.
-fn read_only(log: &LogName, reason: &str) -> Control {
-    Control { key: read_only_key(log), value: reason.as_bytes().to_vec() }
-}
-
-/// Why an own log is closed; `None` if it is not.
+/// Why the open epoch of an own log accepts no more facts; `None` if it does. What was found wrong
+/// with an earlier epoch does not bind its successor: that is what the successor is for.
 pub fn read_only_reason(journal: &Journal, log: &LogName) -> Option<String> {
-    let reason = journal.control(&read_only_key(log))?;
+    // Asked for every transaction: nothing is looked up while no log is read-only at all.
+    let prefix = format!("readonly/{log}/");
+    if journal.controls(prefix.as_bytes()).is_empty() {
+        return None;
+    }
+    let reason = journal.control(&read_only_key(log, own_epoch(journal, log)))?;
     Some(String::from_utf8_lossy(&reason).into_owned())
 }
 
-fn read_only_key(log: &LogName) -> Vec<u8> {
-    format!("readonly/{log}").into_bytes()
+/// The open epoch of an own log.
+pub fn own_epoch(journal: &Journal, log: &LogName) -> u32 {
+    let logs = journal.logs().into_iter();
+    let own = logs.filter(|info| info.role == Role::Own && info.log == *log);
+    own.map(|info| info.epoch).max().unwrap_or(1)
+}
+
+fn read_only_key(log: &LogName, epoch: u32) -> Vec<u8> {
+    format!("readonly/{log}/{epoch}").into_bytes()
 }
 
 #[cfg(test)]

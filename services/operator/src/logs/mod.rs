@@ -1,47 +1,63 @@
-//! `adal log`: the logs of a node, their records without personal data, and checks.
+//! `adal log`: the logs of a node and their records without personal data.
 
 mod get;
-mod verify;
 
 use clap::{Args, Subcommand};
 use wire::pb::operator::v1 as pb;
 
 use crate::connect::Way;
 use crate::errors::{Failure, Outcome};
+use crate::input;
 use crate::output::{Cell, Output, Row, hex};
 
 pub use get::{GetArgs, check, position};
-pub use verify::VerifyArgs;
 
 /// Records that `tail` begins with.
 const TAIL: u64 = 10;
 /// Records that `view` shows unless told otherwise.
 const VIEW: u64 = 100;
+/// Records that `view` asks for at once.
+const PAGE: u32 = 500;
 
 /// Commands about logs.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
     /// Every log that the node writes or mirrors
     List,
-    /// Records of a log, in order
+    /// Records of a log, in order or newest first
     View(ViewArgs),
     /// The last records of a log, and with --follow those that come
     Tail(TailArgs),
     /// One record with its proof, which is checked here
     Get(GetArgs),
-    /// Hash everything again and name each damage (exit status 1 if there is any)
-    Verify(VerifyArgs),
 }
 
 /// Which records to show.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: adal log view kz-75 --from 100 --limit 20 --json")]
+#[command(after_help = "What is recorded meanwhile does not appear in a series of pages.\n\n\
+                        Examples:\n  adal log view kz-75 --from 100 --limit 20 --json\n  \
+                        adal log view kz-75 --newest-first --since 2026-11-25T10:00:00+05:00")]
 pub struct ViewArgs {
     /// Name of the log, such as kz-75, kz or kz/all.
     log: String,
-    /// Sequence of the first record.
+    /// Sequence of the oldest record.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// Recorded at this time or later: 2026-11-25T10:00:00+05:00, or without an offset in --zone.
+    #[arg(long, value_name = "TIME", conflicts_with = "from")]
+    since: Option<String>,
+    /// Recorded before this time.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Zone of --since and --until where they have no offset.
+    #[arg(long, value_parser = input::zone, default_value = "Asia/Almaty", value_name = "ZONE")]
+    zone: domain::Zone,
+    /// Begin with the newest record.
+    #[arg(long)]
+    newest_first: bool,
+    /// Go on behind an earlier page: the token that it ended with, with the same arguments.
+    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+    page: String,
     /// Largest number of records; 0 = all.
     #[arg(long, default_value_t = VIEW)]
     limit: u64,
@@ -70,19 +86,9 @@ pub struct TailArgs {
 pub async fn run(command: &LogCommand, way: &Way, output: Output) -> Outcome {
     match command {
         LogCommand::List => list(way, output).await,
-        LogCommand::View(args) => {
-            let request = pb::ReadLogRequest {
-                log: args.log.clone(),
-                epoch: args.epoch,
-                from: Some(args.from),
-                limit: args.limit,
-                follow: false,
-            };
-            view(way, output, request).await
-        }
+        LogCommand::View(args) => view(args, way, output).await,
         LogCommand::Tail(args) => tail(args, way, output).await,
         LogCommand::Get(args) => get::run(args, way, output).await,
-        LogCommand::Verify(args) => verify::run(args, way, output).await,
     }
 }
 
@@ -114,7 +120,50 @@ fn log_row(log: &pb::LogRow) -> Row {
     ]
 }
 
-async fn view(way: &Way, output: Output, request: pb::ReadLogRequest) -> Outcome {
+async fn view(args: &ViewArgs, way: &Way, output: Output) -> Outcome {
+    let moment = |text: &Option<String>| {
+        let parsed = text.as_deref().map(|text| input::moment(text, &args.zone)).transpose();
+        parsed.map(|moment| moment.map(wire::timestamp))
+    };
+    let mut request = pb::PageLogRequest {
+        log: args.log.clone(),
+        epoch: args.epoch,
+        from: args.from,
+        since: moment(&args.since)?,
+        until: moment(&args.until)?,
+        newest_first: args.newest_first,
+        page_size: PAGE,
+        page_token: args.page.clone(),
+    };
+    let mut client = way.operator().await?;
+    let mut left = if args.limit == 0 { u64::MAX } else { args.limit };
+    let mut rows = Vec::new();
+    loop {
+        request.page_size = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let page = client.page_log(request.clone()).await?.into_inner();
+        left = left.saturating_sub(page.records.len() as u64);
+        for record in &page.records {
+            if output.is_json() {
+                show(output, record)?;
+            } else {
+                rows.push(record_row(record));
+            }
+        }
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() || left == 0 {
+            break;
+        }
+    }
+    if !output.is_json() {
+        output.table(&rows, "no record there")?;
+    }
+    if request.page_token.is_empty() {
+        return Ok(());
+    }
+    output.note(&format!("there are more: --page {}", request.page_token))
+}
+
+async fn stream(way: &Way, output: Output, request: pb::ReadLogRequest) -> Outcome {
     let follow = request.follow;
     let mut client = way.operator().await?;
     let mut records = client.read_log(request).await?.into_inner();
@@ -146,7 +195,7 @@ async fn tail(args: &TailArgs, way: &Way, output: Output) -> Outcome {
     if !args.follow && args.lines == 0 {
         return Ok(());
     }
-    view(way, output, request).await
+    stream(way, output, request).await
 }
 
 fn show(output: Output, record: &pb::RecordSummary) -> Outcome {

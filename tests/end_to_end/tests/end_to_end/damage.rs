@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use evidence::record::Record;
 use testkit::country::Country;
 use tonic::Code;
 use wire::pb::command::v1::Command;
@@ -120,13 +121,13 @@ async fn damage_beneath_a_running_node_is_reported() -> Result<()> {
     for (file, offset) in places {
         let name = file.strip_prefix(&data)?.display().to_string();
         files::flip(&file, offset)?;
-        let report = reading::verify(country, OFFICE).await?;
+        let report = reading::check(country, OFFICE).await?;
         ensure!(!report.intact, "{name} byte {offset} is damaged, the check finds it intact");
         let said = reading::damages(&report);
         ensure!(said.contains(kind_of(&name)), "{name} byte {offset}; the report says:\n{said}");
         println!("{name} byte {offset}: {said}");
         files::flip(&file, offset)?;
-        let report = reading::verify(country, OFFICE).await?;
+        let report = reading::check(country, OFFICE).await?;
         ensure!(report.intact, "{name} is whole again: {}", reading::damages(&report));
     }
     Ok(())
@@ -143,20 +144,20 @@ async fn a_damaged_index_entry_is_never_served() -> Result<()> {
     let own = &truth.records["kz-75"];
     let mut hit = 0;
     for sequence in [0, 1, own.len() / 2, own.len() - 1] {
-        // A part of it: the index may keep a record in pieces.
-        let record = &own[sequence];
-        for part in [&record[..64], &record[record.len() / 2..][..64]] {
+        let record = Record::parse(own[sequence].clone())?;
+        // What the index has of a record: its leaf hash, beside its place, and its event id.
+        for part in [&record.leaf_hash()[..], &record.header().event_id] {
             let Some(at) = files::find(&index, part) else { continue };
             hit += 1;
             files::copy(&truth.data, &country.installation.data(OFFICE))?;
-            files::flip(&country.installation.data(OFFICE).join(name), at + 32)?;
+            files::flip(&country.installation.data(OFFICE).join(name), at + 7)?;
             let how = judge(country, &truth, name)
                 .await
                 .with_context(|| format!("record {sequence} in the index, byte {at}"))?;
             println!("record {sequence} in the index, byte {at}: {how:?}");
         }
     }
-    ensure!(hit > 0, "no record was found in the index: damage it in another way");
+    ensure!(hit > 0, "no entry was found in the index: damage it in another way");
     Ok(())
 }
 
@@ -169,7 +170,7 @@ async fn a_deleted_index_is_rebuilt() -> Result<()> {
     fs::remove_dir_all(country.installation.data(OFFICE).join("journal/index"))?;
     country.start_region(OFFICE).await?;
     same_records(country, &truth, false).await?;
-    let report = reading::verify(country, OFFICE).await?;
+    let report = reading::check(country, OFFICE).await?;
     ensure!(report.intact, "the rebuilt index: {}", reading::damages(&report));
     // The index also answers by command.
     let again = accepted(country, OFFICE, "clerk", truth.done.clone()).await?;
@@ -325,12 +326,12 @@ async fn served(country: &Country, truth: &Truth, name: &str) -> Result<Dealt> {
         until("tables are folded or a record is damaged", async || {
             match reading::folded(country, OFFICE, "clerk").await {
                 Ok(()) => Ok(true),
-                Err(_) if !reading::verify(country, OFFICE).await?.intact => Ok(false),
+                Err(_) if !reading::check(country, OFFICE).await?.intact => Ok(false),
                 Err(behind) => Err(behind),
             }
         })
         .await?;
-    let report = reading::verify(country, OFFICE).await?;
+    let report = reading::check(country, OFFICE).await?;
     same_sealed(country, truth, !report.intact).await?;
     if report.intact {
         same_records(country, truth, false).await?;

@@ -72,7 +72,7 @@ async fn the_installation_guide_leads_to_a_first_record() -> Result<()> {
     national.run_all(&at_centre).await?;
     ensure!(guide.left.is_empty(), "lines of the guide that nobody has run: {:?}", guide.left);
     // What the guide says of the roles: the clerk may not have the node checked.
-    let line = ["adal", "log", "verify"];
+    let line = ["adal", "journal", "check"];
     let refused = clerk.run(&line.join(" ")).await?;
     failed(&refused, &line, 3, &[])
 }

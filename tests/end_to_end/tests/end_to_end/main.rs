@@ -15,6 +15,7 @@ mod link_cut;
 mod operator_tool;
 mod python_client;
 mod records_travel;
+mod restore;
 mod sealed;
 mod trace;
 mod twenty_second_office;

@@ -186,7 +186,7 @@ async fn mistakes(land: &Land, clerk: &Tool) -> Result<()> {
     clerk.fails(&["record", "contact"], 2, &["--channel"]).await?;
     clerk.fails(&["query", "nonsense"], 2, &["nonsense"]).await?;
     clerk.fails(&["query", "receptions", "--kind", "x"], 3, &["kind"]).await?;
-    clerk.fails(&["log", "verify"], 3, &["operator"]).await?;
+    clerk.fails(&["journal", "check"], 3, &["operator"]).await?;
     let nobody = Uuid::now_v7().to_string();
     let triage = ["record", "appeal", "triage", "--category", "red_tape", "--id", &nobody];
     clerk.fails(&triage, 3, &["NOT_FOUND"]).await?;
@@ -218,9 +218,9 @@ async fn operators_look_and_check() -> Result<()> {
     sync_status(country, &centre, &region).await?;
     let rebuilt = region.one(&["views", "rebuild"]).await?;
     ensure!(rebuilt["records_folded"].as_u64() >= Some(13), "{rebuilt}");
-    let report = centre.one(&["log", "verify"]).await?;
+    let report = centre.one(&["journal", "check"]).await?;
     ensure!(report["intact"] == true && report["damages"] == 0, "{report}");
-    verify_offline(&mut land).await
+    check_offline(&mut land).await
 }
 
 async fn logs(country: &Country, centre: &Tool, region: &Tool) -> Result<()> {
@@ -322,11 +322,11 @@ async fn sync_status(country: &Country, centre: &Tool, region: &Tool) -> Result<
 }
 
 /// The files of a stopped node are checked without it; those of a running one are left alone.
-async fn verify_offline(land: &mut Land) -> Result<()> {
+async fn check_offline(land: &mut Land) -> Result<()> {
     let country = &mut land.country;
     let data = country.installation.data(OFFICE);
     let dir = data.display().to_string();
-    let args = ["log", "verify", "--offline", &dir];
+    let args = ["journal", "check", "--offline", &dir];
     failed(&ended(bare(&args)?, &args).await?, &args, 2, &["in use"])?;
     ensure!(country.stop_region(OFFICE).await?, "the region did not end cleanly");
     let sound = ended(bare(&args)?, &args).await?;
@@ -338,7 +338,7 @@ async fn verify_offline(land: &mut Land) -> Result<()> {
     let damaged = ended(bare(&args)?, &args).await?;
     failed(&damaged, &args, 1, &["damage"])?;
     ensure!(damaged.out.contains("0000000001.seg"), "it names no file: {}", damaged.out);
-    let nothing = ["log", "verify", "--offline", "/nonexistent"];
+    let nothing = ["journal", "check", "--offline", "/nonexistent"];
     failed(&ended(bare(&nothing)?, &nothing).await?, &nothing, 2, &["/nonexistent"])
 }
 

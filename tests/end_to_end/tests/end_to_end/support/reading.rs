@@ -8,9 +8,9 @@ use tonic::Status;
 use tonic::transport::Channel;
 use wire::pb::common::v1::Position;
 use wire::pb::operator::v1 as operator;
+use wire::pb::operator::v1::check_journal_event::Event;
 use wire::pb::operator::v1::get_record_request::Record;
 use wire::pb::operator::v1::operator_service_client::OperatorServiceClient;
-use wire::pb::operator::v1::verify_log_event::Event;
 use wire::pb::query::v1 as query;
 
 /// Every record of a log as an office shows it.
@@ -61,10 +61,10 @@ pub async fn record(
 }
 
 /// The report of a deep check.
-pub async fn verify(country: &Country, office: &str) -> Result<operator::VerifyReport> {
+pub async fn check(country: &Country, office: &str) -> Result<operator::CheckReport> {
     let mut client = country.operator(office).await?;
-    let request = operator::VerifyLogRequest::default();
-    let mut stream = client.verify_log(request).await?.into_inner();
+    let request = operator::CheckJournalRequest::default();
+    let mut stream = client.check_journal(request).await?.into_inner();
     let mut report = None;
     while let Some(event) = stream.message().await? {
         if let Some(Event::Report(last)) = event.event {
@@ -75,7 +75,7 @@ pub async fn verify(country: &Country, office: &str) -> Result<operator::VerifyR
 }
 
 /// The damages of a report in words.
-pub fn damages(report: &operator::VerifyReport) -> String {
+pub fn damages(report: &operator::CheckReport) -> String {
     let line = |damage: &operator::Damage| format!("{}: {}", damage.file, damage.problem);
     report.damages.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -84,7 +84,7 @@ pub fn damages(report: &operator::VerifyReport) -> String {
 pub async fn all_intact(country: &Country) -> Result<()> {
     let running = country.regions.iter().filter(|(_, region)| region.process.is_some());
     for office in running.map(|(office, _)| office.as_str()).chain(["KZ"]) {
-        let report = verify(country, office).await?;
+        let report = check(country, office).await?;
         ensure!(report.intact, "{office} is not intact:\n{}", damages(&report));
     }
     Ok(())

@@ -6,10 +6,11 @@
 //! Nothing else is changed. One check at a time; it ends when the node stops or the asker hangs up.
 
 use std::future::pending;
+use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use journal::{Damage, VerifyProgress, VerifyReport};
+use journal::{CheckProgress, CheckReport, Damage};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -17,17 +18,20 @@ use tracing::error;
 use wire::Fault;
 use wire::pb::common::v1::Position;
 use wire::pb::operator::v1 as pb;
-use wire::pb::operator::v1::verify_log_event::Event;
+use wire::pb::operator::v1::check_journal_event::Event;
 
+use crate::grpc::operator;
 use crate::office::SharedOffice;
 use crate::project::{self, chain};
 
 /// Damages listed in one report; the rest is counted.
 const DAMAGES: usize = 1_000;
+/// Files whose counts one report lists: some 600 KB of a message.
+const FILES: usize = 10_000;
 /// What has failed where the check itself does.
 const FAILED: Fault = Fault::Internal { doing: "check what is stored" };
 
-type Answer = mpsc::Sender<Result<pb::VerifyLogEvent, Status>>;
+type Answer = mpsc::Sender<Result<pb::CheckJournalEvent, Status>>;
 
 /// Checks and tells; `only` leaves out damage that is known to concern another log. The last thing
 /// told is the report, or why there is none.
@@ -51,7 +55,7 @@ pub async fn run(office: SharedOffice, only: String, send: Answer) -> Result<(),
             },
         }
     };
-    let last = last.map(|report| pb::VerifyLogEvent { event: Some(Event::Report(report)) });
+    let last = last.map(|report| pb::CheckJournalEvent { event: Some(Event::Report(report)) });
     tokio::select! {
         biased;
         // An asker that has gone misses nothing.
@@ -66,7 +70,7 @@ async fn check(
     only: &str,
     send: &Answer,
     stop: &CancellationToken,
-) -> Result<pb::VerifyReport, Fault> {
+) -> Result<pb::CheckReport, Fault> {
     let (report, vault) = stored(office, send, stop).await?;
     let mut damages: Vec<pb::Damage> = report.damages.iter().map(damage).collect();
     damages.extend(vault);
@@ -89,15 +93,16 @@ async fn stored(
     office: &SharedOffice,
     send: &Answer,
     stop: &CancellationToken,
-) -> Result<(VerifyReport, Option<pb::Damage>), Fault> {
+) -> Result<(CheckReport, Option<pb::Damage>), Fault> {
     let (journal, vault) = (office.journal.clone(), office.vault.clone());
     let (progress, stopped) = (send.clone(), stop.clone());
     let checking = tokio::task::spawn_blocking(move || {
-        let report = journal.verify(&mut |step| {
-            // The journal's check goes on to its end; nobody listens after a stop.
-            if !stopped.is_cancelled() {
-                tell(&progress, "journal", step_of(&step));
+        let report = journal.check(&mut |step| {
+            if stopped.is_cancelled() {
+                return ControlFlow::Break(());
             }
+            tell(&progress, "journal", step_of(step));
+            ControlFlow::Continue(())
         });
         if stopped.is_cancelled() {
             return (report, None);
@@ -123,12 +128,12 @@ async fn stored(
 
 /// Tells a step; a slow reader misses steps, never the report.
 fn tell(send: &Answer, what: &str, (done, total): (u64, u64)) {
-    let progress = pb::VerifyProgress { what: what.to_owned(), done, total };
-    let _ = send.try_send(Ok(pb::VerifyLogEvent { event: Some(Event::Progress(progress)) }));
+    let progress = pb::CheckProgress { what: what.to_owned(), done, total };
+    let _ = send.try_send(Ok(pb::CheckJournalEvent { event: Some(Event::Progress(progress)) }));
 }
 
-fn step_of(step: &VerifyProgress) -> (u64, u64) {
-    (step.records, step.records_total)
+fn step_of(step: &CheckProgress) -> (u64, u64) {
+    (step.bytes, step.bytes_total)
 }
 
 async fn tables(
@@ -172,18 +177,36 @@ fn damage(found: &Damage) -> pb::Damage {
     }
 }
 
-fn whole(report: &VerifyReport, mut damages: Vec<pb::Damage>) -> pb::VerifyReport {
+fn whole(report: &CheckReport, mut damages: Vec<pb::Damage>) -> pb::CheckReport {
     let unlisted = report.damage_count.saturating_sub(report.damages.len() as u64);
     let cut = damages.len().saturating_sub(DAMAGES) as u64;
     damages.truncate(DAMAGES);
-    pb::VerifyReport {
-        intact: damages.is_empty() && unlisted == 0,
+    let files = report.files.iter().take(FILES).map(|file| pb::CheckedFile {
+        file: format!("journal/{}", file.file),
+        bytes: file.bytes,
+        groups: file.groups,
+        records: file.records,
+        damages: file.damages,
+    });
+    let logs = report.logs.iter().map(|info| pb::CheckedLog {
+        log: info.log.to_string(),
+        epoch: info.epoch,
+        role: operator::log_role(info.role).into(),
+        size: info.size,
+        root: info.root.to_vec(),
+    });
+    pb::CheckReport {
+        intact: damages.is_empty() && unlisted == 0 && !report.interrupted,
         files: report.segments,
-        frames: report.groups,
+        groups: report.groups,
         records: report.records,
         bytes: report.bytes,
         damages,
         damages_left_out: unlisted + cut,
+        index_entries: report.index_entries,
+        interrupted: report.interrupted,
+        logs: logs.collect(),
+        file_counts: files.collect(),
     }
 }
 
@@ -197,7 +220,7 @@ mod tests {
     use crate::testing::{Desk, contact, desk, log};
 
     /// The last thing that a check says.
-    async fn last(desk: &Desk) -> Option<Result<pb::VerifyLogEvent, Status>> {
+    async fn last(desk: &Desk) -> Option<Result<pb::CheckJournalEvent, Status>> {
         let (send, mut answer) = mpsc::channel(64);
         run(desk.office.clone(), String::new(), send).await.unwrap();
         let mut last = None;
@@ -211,7 +234,8 @@ mod tests {
     async fn a_check_ends_with_its_report() {
         let desk = desk("KZ-75").await;
         desk.record(&log("kz-75"), &[contact(1)]).await;
-        let Some(Ok(pb::VerifyLogEvent { event: Some(Event::Report(report)) })) = last(&desk).await
+        let Some(Ok(pb::CheckJournalEvent { event: Some(Event::Report(report)) })) =
+            last(&desk).await
         else {
             panic!("no report")
         };

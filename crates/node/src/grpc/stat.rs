@@ -1,0 +1,75 @@
+//! What the journal is made of, as the operator service tells it.
+
+use journal::IndexStatus;
+use wire::pb::operator::v1 as pb;
+
+use crate::grpc::{instant, operator};
+use crate::office::Office;
+use crate::upkeep::{BackupState, ScrubState};
+
+/// The answer to `JournalStat`.
+pub fn stat(office: &Office) -> pb::JournalStatResponse {
+    let journal = &office.journal;
+    let stats = journal.stats();
+    let (index_state, index_detail) = index(&journal.index_status());
+    let scrub = ScrubState::load(journal);
+    let set = &office.options.journal;
+    pb::JournalStatResponse {
+        logs: journal.logs().iter().map(|info| operator::log_row(office, info)).collect(),
+        records: stats.records,
+        segments: stats.segments,
+        commit_bytes: stats.commit_bytes,
+        index_state: index_state.to_owned(),
+        index_detail,
+        index_bytes: stats.index_bytes,
+        free_bytes: stats.free_bytes,
+        watermark_bytes: set.free_space_watermark_mib.saturating_mul(1_024 * 1_024),
+        reserve_bytes: reserve(office),
+        stopped: stats.stopped,
+        scrub_rate: set.scrub_kib.saturating_mul(1_024),
+        last_scrub: (scrub.passes > 0).then(|| pb::ScrubPass {
+            number: scrub.passes,
+            ended: Some(instant(scrub.ended)),
+            bytes: scrub.bytes,
+            records: scrub.records,
+            damages: scrub.damages,
+        }),
+        last_backup: BackupState::load(journal).map(|backup| pb::BackupInfo {
+            taken: Some(instant(backup.taken)),
+            group: backup.group,
+            bytes: backup.bytes,
+        }),
+        restores: journal.restorations().iter().map(restore).collect(),
+    }
+}
+
+/// Bytes of the reserve; it is not there after the disk was nearly full.
+fn reserve(office: &Office) -> u64 {
+    let file = office.options.data.join("journal/reserve");
+    std::fs::metadata(file).map_or(0, |file| file.len())
+}
+
+fn index(status: &IndexStatus) -> (&'static str, String) {
+    match status {
+        IndexStatus::Ready => ("ready", String::new()),
+        IndexStatus::Opening => ("opening", "its entries are being counted".to_owned()),
+        IndexStatus::Building { reason, groups, of } => {
+            ("building", format!("{groups} of {of} groups: {reason}"))
+        }
+        IndexStatus::Waiting { reason } => ("waiting", reason.clone()),
+    }
+}
+
+fn restore(restored: &journal::Restored) -> pb::RestoreInfo {
+    let ended = restored.ended.iter().map(|ended| pb::EndedEpoch {
+        log: ended.log.to_string(),
+        epoch: ended.epoch,
+        size: ended.size,
+        successor: ended.successor,
+    });
+    pb::RestoreInfo {
+        restored: Some(instant(restored.at)),
+        taken: Some(instant(restored.taken_at)),
+        ended: ended.collect(),
+    }
+}
