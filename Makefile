@@ -1,11 +1,12 @@
 # Table of contents of everything one does with this repository. `make` alone prints it.
 #
 # Needs Rust (rust-toolchain.toml) and a C compiler; nothing else to build and to run the demo.
-# Variables: ONCE=1 ends the demo with a summary; RELEASE=1 builds optimised binaries.
+# Variables: ONCE=1 ends the demo with a summary; RELEASE=1 builds optimised binaries; RECORDS= and
+# BENCH= (more options, --help lists them) are for bench-journal.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit verify clean test-packages
+.PHONY: help build demo test lint audit verify torture bench-journal clean test-packages
 
 # --locked: what is built is what Cargo.lock says.
 CARGO := cargo
@@ -23,7 +24,7 @@ define stage
 endef
 
 help: ## Print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 build: ## Build the binaries: adal-region, adal-coordinator, adal
 	$(CARGO) build $(FLAGS) --bins
@@ -34,10 +35,11 @@ demo: build ## Run a coordinator and three regions on this machine, with faults 
 test: test-packages ## Run all tests but the long ones, with a time for each stage
 	$(call stage,build,$(CARGO) build $(FLAGS) --workspace --all-targets)
 	$(call stage,unit and property tests,$(CARGO) test $(FLAGS) --workspace --lib --bins \
-	  $(call suite,crates/* services/*))
+	  $(call suite,crates/* services/* tests/bench))
 	$(call stage,examples in the documentation,$(CARGO) test $(FLAGS) --workspace --doc)
 	$(call stage,architecture,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/architecture))
 	$(call stage,compatibility,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/compatibility))
+	$(call stage,torture,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/torture) -- --nocapture)
 	$(call stage,end to end,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/end_to_end))
 
 lint: ## Check formatting, clippy on all targets, and that everything public is documented
@@ -53,6 +55,17 @@ verify: test-packages ## Run the long tests; needs ADAL_REGISTERS (RELEASE=1: fi
 	$(CARGO) build $(FLAGS) --workspace --all-targets
 	$(CARGO) test $(FLAGS) --workspace $(call suite,tests/end_to_end) -- \
 	  --ignored --nocapture --test-threads=1
+
+# As root it mounts a file system of its own (FUSE) and an ext4 image; elsewhere it says what ran.
+torture: ## A hundred kills, a hundred power cuts, every damage, against the journal's real files
+	$(CARGO) test $(FLAGS) --workspace $(call suite,tests/torture) -- \
+	  --include-ignored --nocapture --test-threads=1
+
+# The folder decides which disk is measured; the default is the folder of the binary.
+bench-journal: ## Measure the journal beside a bare file and plain sled (RECORDS=10000000: all)
+	$(CARGO) run --locked --release --quiet --bin adal-bench -- \
+	  $(if $(RECORDS),--records $(RECORDS)) --json target/bench-journal.json \
+	  --svg target/bench-journal.svg $(BENCH)
 
 clean: ## Remove build output and what the demo left
 	$(CARGO) clean

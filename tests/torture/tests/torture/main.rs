@@ -1,0 +1,18 @@
+//! Kills, power cuts and damage against the journal on real files, with real sled.
+//!
+//! The system under test runs in processes of its own (this binary, executed again); what it
+//! acknowledges goes through a pipe to an auditor that shares nothing with it.
+
+#![allow(clippy::unwrap_used, reason = "in a test, what cannot be done is a failure")]
+
+mod auditor;
+mod chance;
+mod child;
+mod cuts;
+mod damage;
+mod fuse;
+mod history;
+mod image;
+mod kills;
+mod process;
+mod subject;
