@@ -164,6 +164,10 @@ impl Catalog {
         let begun = Instant::now();
         let leaving = {
             let mut layers = self.layers.write().unwrap_or_else(PoisonError::into_inner);
+            if layers.leaving.is_some() {
+                // Readers must still find in memory what did not get into the index.
+                return Err(IndexError::new("an earlier write to it failed"));
+            }
             if layers.open.is_empty() {
                 return Ok(None);
             }

@@ -238,8 +238,11 @@ impl Catalog {
             self.take(filler);
             Ok(outcome)
         });
+        if matches!(continued, Err(FillError::Unusable { .. } | FillError::Later(_))) {
+            // Before it is opened or moved: sled has one handle at a time.
+            *self.base.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         let Err(FillError::Unusable { reason, .. }) = continued else { return continued };
-        *self.base.write().unwrap_or_else(PoisonError::into_inner) = None;
         if target.is_full() {
             // sled opens on no full disk; it may be fine.
             return Err(FillError::Later(format!("the disk is full; {reason}")));
