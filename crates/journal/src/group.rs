@@ -169,7 +169,7 @@ pub(crate) struct Run {
     pub count: u32,
 }
 
-/// A command that was done: the body of its frame, and its entry in the index.
+/// A command that was done: the body of its frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Done {
     pub key: CommandKey,
@@ -208,11 +208,6 @@ impl Done {
     pub(crate) fn decode(body: &[u8]) -> Option<Self> {
         let (principal, rest) = split::<16>(body)?;
         let (command_id, rest) = split::<16>(rest)?;
-        Self::decode_rest(&CommandKey { principal, command_id }, rest)
-    }
-
-    /// Reads what stands behind the key in a body.
-    pub(crate) fn decode_rest(key: &CommandKey, rest: &[u8]) -> Option<Self> {
         let (request_hash, rest) = split::<32>(rest)?;
         let (recorded_at, rest) = split::<8>(rest)?;
         let (runs, rest) = split::<2>(rest)?;
@@ -221,7 +216,7 @@ impl Done {
             rest.split_at_checked(18 * usize::from(u16::from_be_bytes(runs)))?;
         (rest.len() == 22 * usize::from(u16::from_be_bytes(versions))).then_some(())?;
         Some(Self {
-            key: *key,
+            key: CommandKey { principal, command_id },
             request_hash,
             recorded_at: i64::from_be_bytes(recorded_at),
             runs: run_bytes.chunks_exact(18).map(run).collect::<Option<_>>()?,

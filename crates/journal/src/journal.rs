@@ -37,7 +37,7 @@ pub struct Options {
     /// or sled hangs) is opened without: reading by sequence works, everything else when
     /// [`Journal::index_status`] says so. Default 500 ms.
     pub index_grace: Duration,
-    /// How long a commit or a question by key waits for an index whose entries are being counted,
+    /// How long a commit or a question by key waits for an index that is opened and compared,
     /// before it is refused. Default 10 s: a million records take about two.
     pub index_patience: Duration,
 }
@@ -145,9 +145,11 @@ impl Journal {
         transactions: usize,
         build: impl FnOnce(&mut Builder<'_>) -> Vec<Result<T, CommitError>>,
     ) -> Result<Vec<Result<T, CommitError>>, JournalStopped> {
-        let mut guard = self.writer()?;
         let catalog = &*self.inner.catalog;
-        if !catalog.is_answering() {
+        // Before the writer is taken: others need it while an index is opened.
+        let is_answering = catalog.is_answering();
+        let mut guard = self.writer()?;
+        if !is_answering {
             if let Err(report) = catalog.outcome() {
                 return Err(stop(&mut guard, report.to_string()));
             }

@@ -30,7 +30,7 @@ pub(crate) const FILL_BELOW: usize = 256 * 1024;
 /// pages of larger values go there.
 pub(crate) const MAX_VALUE: usize = 4096;
 
-/// Most appends of one transaction with a command, so that its answer fits into one index value.
+/// Most appends of one transaction with a command: its answer, kept for ever, stays below 3 KB.
 pub(crate) const MAX_COMMAND_PARTS: usize = 64;
 
 /// Longest key of a control fact in bytes.

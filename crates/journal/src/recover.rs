@@ -11,7 +11,7 @@ use crate::error::OpenError;
 use crate::files;
 use crate::frame::Kind;
 use crate::group::TRAILER;
-use crate::limits::FRAME_HEADER;
+use crate::limits::{FRAME_HEADER, READ_AHEAD};
 use crate::replay::{Snapshots, replay};
 use crate::report::Dropped;
 use crate::scan::{Scanner, Step};
@@ -214,8 +214,8 @@ pub(crate) fn segments(place: &Place) -> Result<Vec<u64>, OpenError> {
     Ok(numbers)
 }
 
-/// Recovers the commit files. `indexed` is the size of a log as the index has it (for naming what
-/// is missing) and the last group that it knows.
+/// Recovers the commit files. `had_index`: a folder of an index is there; `new_id` gives the random
+/// bytes of a new journal.
 pub(crate) fn recover(
     place: &Place,
     tail: TailFile,
@@ -234,7 +234,7 @@ pub(crate) fn recover(
     if let Some(number) = (1..=last).find(|number| numbers.binary_search(number).is_err()) {
         return Ok(Err(Damaged::new(number, 0, "file is missing")));
     }
-    if last == 1 && is_new && !first_segment_is_whole(place)? {
+    if last == 1 && is_new && is_unborn(place)? {
         // The crash came before the journal was handed out: nothing was acknowledged.
         return create(place, segment_bytes, new_id).map(Ok);
     }
@@ -360,11 +360,33 @@ fn is_unstarted(place: &Place, number: u64, tail: Option<Tail>) -> Result<bool, 
     Ok(count < 2)
 }
 
-/// Whether segment 1 has its first group.
-fn first_segment_is_whole(place: &Place) -> Result<bool, OpenError> {
-    let Ok((file, header)) = read_header(place, 1, OpenMode::Read)? else { return Ok(false) };
-    let whole = || Ok(matches!(Scanner::new(file, &header)?.next()?, Step::Group(_)));
-    whole().map_err(|error| OpenError::io("read", &files::segment_name(1), error))
+/// End of the first group of a new journal: a snapshot of nothing. It is written together with the
+/// header, before the journal is handed out.
+const FIRST_END: u64 = (SEGMENT_HEADER + TRAILER) as u64;
+
+/// Whether segment 1 was never finished: its first group is not whole, and nothing was written
+/// behind the place where that ends. What was is damaged, and is never written over.
+fn is_unborn(place: &Place) -> Result<bool, OpenError> {
+    let name = files::segment_name(1);
+    let io = |error| OpenError::io("read", &name, error);
+    if let Ok((file, header)) = read_header(place, 1, OpenMode::Read)? {
+        let whole = || Ok(matches!(Scanner::new(file, &header)?.next()?, Step::Group(_)));
+        if whole().map_err(io)? {
+            return Ok(false);
+        }
+    }
+    let file = place.open(&name, OpenMode::Read).map_err(io)?;
+    let (mut at, mut bytes) = (FIRST_END, vec![0; READ_AHEAD]);
+    loop {
+        let read = file.read_at(at, &mut bytes).map_err(io)?;
+        if bytes[..read].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        if read < bytes.len() {
+            return Ok(true);
+        }
+        at += read as u64;
+    }
 }
 
 /// Writes end mark and length of a sealed segment again: a crash came between the two.
@@ -473,6 +495,6 @@ fn create(
     let started = start_segment(place, header, &state, segment_bytes);
     let (active, mark) =
         started.map_err(|error| OpenError::io("create", &files::segment_name(1), error))?;
-    debug_assert_eq!(mark.offset, (SEGMENT_HEADER + TRAILER) as u64);
+    debug_assert_eq!(mark.offset, FIRST_END);
     Ok(Recovered { state, active, mark, created: true, dropped: None })
 }

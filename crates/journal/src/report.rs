@@ -53,7 +53,7 @@ pub struct CommandHit {
 /// Whether the index can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IndexStatus {
-    /// It is being opened or its entries are being counted; answers by key and commits wait.
+    /// It is being opened, and compared with the commit files; answers by key and commits wait.
     Opening,
     /// It is being rebuilt from the commit files. Reading by sequence works; answers by key and
     /// commits are refused.

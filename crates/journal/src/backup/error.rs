@@ -114,6 +114,13 @@ pub enum RestoreError {
     /// The copy does not open, or the check could not be done.
     #[error("open what was restored")]
     Open(#[source] OpenError),
+    /// The index of what was restored cannot be built, on a full disk say. The unfinished folder is
+    /// left; it does not open.
+    #[error("build the index of what was restored: {reason}")]
+    Index {
+        /// Why, in words.
+        reason: String,
+    },
     /// The successor epochs could not be opened.
     #[error("open the next epoch")]
     Successor(#[from] CommitError),

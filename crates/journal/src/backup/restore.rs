@@ -17,9 +17,12 @@ use super::{
 use crate::check::check_files;
 use crate::disk::os::OsDisk;
 use crate::journal::{Journal, Options};
-use crate::report::{Damage, LogInfo};
+use crate::report::{Damage, IndexStatus, LogInfo};
 use crate::transaction::{Control, Transaction};
 use crate::writer::Place;
+
+/// How often the caller is asked whether to go on while the index is built.
+const SLICE: Duration = Duration::from_millis(200);
 
 /// Prefix of the keys of control facts about restores; the time follows.
 const KEY: &str = "restored/";
@@ -157,7 +160,7 @@ pub fn restore(
     let total = manifest.bytes();
     let progress = CopyProgress { phase: CopyPhase::Open, bytes: 0, bytes_total: total };
     watched(watch, progress)?;
-    let restored = succeed(&partial, &manifest, how)?;
+    let restored = succeed(&partial, &manifest, how, &mut || watched(watch, progress))?;
     watched(watch, CopyProgress { bytes: total, ..progress })?;
     let synced = files::sync_tree(&partial).and_then(|()| files::finish(to));
     synced.map_err(|error| RestoreError::at("rename", &partial, error))?;
@@ -222,11 +225,22 @@ fn copy(
 }
 
 /// Opens the copy, compares it with the manifest, opens the next epochs and notes the restore.
-fn succeed(dir: &Path, manifest: &Manifest, how: &Restore) -> Result<Restored, RestoreError> {
+fn succeed(
+    dir: &Path,
+    manifest: &Manifest,
+    how: &Restore,
+    watch: &mut dyn FnMut() -> Result<(), RestoreError>,
+) -> Result<Restored, RestoreError> {
     // The watermark guards a node's working room; here it would keep a full disk from coming back.
-    // The index is built here, however long that takes.
-    let options = Options { free_space_watermark: 0, index_grace: Duration::MAX, ..how.options };
+    let options = Options { free_space_watermark: 0, index_grace: Duration::ZERO, ..how.options };
     let (journal, report) = Journal::open_partial(dir, options).map_err(RestoreError::Open)?;
+    // The index is built here, however long that takes, unless it cannot be built now.
+    while !journal.wait_for_index(SLICE) {
+        watch()?;
+        if let IndexStatus::Waiting { reason } = journal.index_status() {
+            return Err(RestoreError::Index { reason });
+        }
+    }
     let logs = journal.logs().into_iter();
     let logs: Vec<_> = logs.map(|i| LogInfo { last_recorded_at: i64::MIN, ..i }).collect();
     if logs != manifest.logs || report.groups != manifest.group() || report.dropped.is_some() {

@@ -101,7 +101,9 @@ pub(crate) fn marks(index: &dyn Index, target: &Target) -> Result<Marks, FillErr
     let (Some(applied), Some(flushed)) = (applied, flushed) else {
         return Err(FillError::unusable("it does not say how far it is"));
     };
-    let known = |mark: &Mark| is_held(&target.place, mark).map_err(FillError::from);
+    let known = |mark: &Mark| -> Result<bool, OpenError> {
+        Ok(*mark == START || is_held(&target.place, mark)?)
+    };
     if applied.group < flushed.group || !known(&applied)? || !known(&flushed)? {
         return Err(FillError::unusable("it belongs to another history"));
     }
@@ -112,9 +114,9 @@ pub(crate) fn marks(index: &dyn Index, target: &Target) -> Result<Marks, FillErr
 /// the commit files: nothing may be missing.
 ///
 /// After damage to its file sled 0.34.7 opens without an error and lacks some pages (measured: 3 of
-/// 100 flips). A missing record is noticed when it is read; a missing version would give a stream's
-/// version out twice and a missing command would be done twice, so every run is read and compared
-/// with its description at every open, and all together with the commit files.
+/// 100 flips). A missing version would give a stream's version out twice and a missing command
+/// would be done twice, so every run is read and compared with its description at every open, all
+/// together with the commit files, and every block of places must follow the one before it.
 pub(crate) fn advance(
     index: &dyn Index,
     target: &Target,
@@ -125,11 +127,11 @@ pub(crate) fn advance(
     let (runs, from) = Runs::load(index, marks.flushed, &stop)?;
     let mut filler = Filler { runs, ..Filler::default() };
     let behind = target.mark.group - marks.flushed.group;
-    if behind > 0 || from != Some(marks.flushed) {
-        fill_from(index, target, from.unwrap_or(START), &mut filler, report)?;
+    if behind > 0 || from != marks.flushed {
+        fill_from(index, target, from, &mut filler, report)?;
         settle(index, target.mark)?;
     }
-    agrees(index, target, &filler)?;
+    agrees(index, target, &filler, &stop)?;
     let outcome = match behind {
         0 => IndexOutcome::Intact,
         groups => IndexOutcome::CaughtUp { groups },
@@ -138,7 +140,7 @@ pub(crate) fn advance(
 }
 
 /// Before the first group.
-const START: Mark = Mark { segment: 1, offset: 0, group: 0, chain: [0; 32] };
+pub(super) const START: Mark = Mark { segment: 1, offset: 0, group: 0, chain: [0; 32] };
 
 /// Fills an empty index.
 pub(crate) fn build(
@@ -150,7 +152,7 @@ pub(crate) fn build(
     index.apply(vec![keys::entry(keys::LAYOUT, &keys::LAYOUT_NO.to_be_bytes())])?;
     fill_from(index, target, START, &mut filler, report)?;
     settle(index, target.mark)?;
-    agrees(index, target, &filler)?;
+    agrees(index, target, &filler, &|| !report(target.mark.group))?;
     Ok(filler)
 }
 
@@ -246,16 +248,24 @@ impl Nodes for IndexNodes<'_> {
     }
 }
 
-/// Whether the index has the last record of every log, the tree nodes give the same root, and its
-/// runs have an event and a version for every record and every command.
-fn agrees(index: &dyn Index, target: &Target, filler: &Filler) -> Result<(), FillError> {
+/// Whether the index has the places of all records of every log, its tree nodes give the same
+/// root, and its runs have an event and a version for every record and every command.
+fn agrees(
+    index: &dyn Index,
+    target: &Target,
+    filler: &Filler,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), FillError> {
     let lookup = Lookup(index);
     for log in target.state.logs() {
         for (epoch, edge) in &log.epochs {
             let key = (log.no, *epoch);
             let differs =
                 || FillError::unusable(&format!("it differs in log {} {epoch}", log.name));
-            let size = lookup.size(key).map_err(|_| differs())?;
+            let size = lookup.unbroken_size(key, stop)?.ok_or_else(differs)?;
+            if stop() {
+                return Err(FillError::Stopped);
+            }
             let nodes = IndexNodes { lookup, log: key };
             let root = root_at(&nodes, edge.size()).map_err(|_| differs())?;
             if size != edge.size() || root != edge.root() {

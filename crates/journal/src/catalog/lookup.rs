@@ -79,6 +79,27 @@ impl Lookup<'_> {
         if out.is_empty() { Err(missing) } else { Ok(out) }
     }
 
+    /// The size of a log whose blocks are all there, each where the one before it ends; `None` if
+    /// one is missing or damaged.
+    pub(crate) fn unbroken_size(
+        &self,
+        log: LogKey,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<u64>, IndexError> {
+        let (from, to) = (keys::block(log, 0), keys::block(log, u64::MAX));
+        let (mut size, mut good) = (0, true);
+        self.0.scan(&from, &to, &mut |key, value| {
+            let block = keys::open(key, value).zip(keys::parse_block(key));
+            let end = block.filter(|(_, first)| *first == size);
+            let end = end.and_then(|(block, first)| block::end(first, block));
+            // Only the last block may have room.
+            good = size.is_multiple_of(BLOCK) && end.is_some();
+            size = end.unwrap_or(size);
+            good && !stop()
+        })?;
+        Ok(good.then_some(size))
+    }
+
     /// The size of a log as the index has it: one behind the last record of its last block.
     pub(crate) fn size(&self, log: LogKey) -> Result<u64, Fault> {
         let (from, to) = (keys::block(log, 0), keys::block(log, u64::MAX));

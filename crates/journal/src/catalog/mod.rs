@@ -241,7 +241,7 @@ impl Catalog {
         match self.base() {
             None => self.unindexed.record(log, seq),
             Some(index) => match Lookup(&*index).record(log, seq) {
-                Err(Fault::Damaged(_)) if !self.is_ready() => self.unindexed.record(log, seq),
+                Err(Fault::Damaged(_)) => self.unindexed.record(log, seq),
                 found => found,
             },
         }
@@ -259,7 +259,7 @@ impl Catalog {
         match self.base() {
             None => self.unindexed.records_from(log, seq),
             Some(index) => match Lookup(&*index).block_from(log, seq) {
-                Err(Fault::Damaged(_)) if !self.is_ready() => self.unindexed.records_from(log, seq),
+                Err(Fault::Damaged(_)) => self.unindexed.records_from(log, seq),
                 found => found,
             },
         }

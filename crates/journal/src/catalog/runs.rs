@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ::sled::IVec;
 
-use super::fill::FillError;
+use super::fill::{FillError, START};
 use crate::error::{IndexError, ReadError};
 use crate::index::Index;
 use crate::index::entry::Entry;
@@ -46,7 +46,7 @@ impl Runs {
         index: &dyn Index,
         flushed: Mark,
         stop: &dyn Fn() -> bool,
-    ) -> Result<(Self, Option<Mark>), FillError> {
+    ) -> Result<(Self, Mark), FillError> {
         let mut described = Vec::new();
         let (first, last) = (keys::run(0), keys::run(u64::MAX));
         let mut good = true;
@@ -73,13 +73,18 @@ impl Runs {
             return Err(lacks());
         }
         let removed = behind.iter().map(|run| keys::run(run.no).as_slice().into());
-        index.swap(Vec::new(), removed.collect())?;
+        // With the marks where filling begins, or a second crash on the way would leave them ahead
+        // of what is there.
+        let kept = runs.last().map_or(START, |run: &Arc<Run>| run.to);
+        let from = if behind.is_empty() { flushed } else { kept };
+        if !behind.is_empty() {
+            let marks = [keys::APPLIED, keys::FLUSHED].map(|key| keys::entry(key, &from.encode()));
+            index.swap(marks.into(), removed.collect())?;
+        }
         let mut live: Vec<u64> = runs.iter().map(|run| run.no).collect();
         live.sort_unstable();
         tidy(index, &live)?;
         let next = live.last().map_or(0, |last| last + 1);
-        let to = runs.last().map(|run| run.to).filter(|_| !behind.is_empty());
-        let from = if behind.is_empty() { Some(flushed) } else { to };
         Ok((Self { view: Arc::new(runs), next, retired: Vec::new() }, from))
     }
 

@@ -1,8 +1,9 @@
-//! Reading by sequence while there is no index: the segment that holds a record is read whole, and
-//! its places and tree nodes are kept for the next questions.
+//! Reading by sequence without the index, while there is none or where it has lost an entry: the
+//! segment that holds a record is read whole, and its places and tree nodes are kept for the next
+//! questions.
 //!
-//! Only records that were there at open are found here: nothing is committed before the index is
-//! ready.
+//! Only records that were there at open are found here. That is enough: nothing is committed before
+//! the index is ready, and what it has lost is noticed, and the index rebuilt, at the next open.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

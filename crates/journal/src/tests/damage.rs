@@ -275,3 +275,20 @@ fn a_footer_that_lies_under_a_good_checksum_is_seen() {
     damaged[i].1[at..at + frame.len()].copy_from_slice(&frame);
     meet(&damaged, &store, &good, "a footer with another root");
 }
+
+#[test]
+fn a_journal_that_lost_tail_and_index_and_its_first_group_is_not_begun_anew() {
+    let (disk, _, journal) = memory();
+    commit(&journal, transaction(append("kz-75", stream(1), &[1], 10))).unwrap();
+    journal.close();
+    let mut files = disk.files();
+    files.retain(|(path, _)| path.extension().is_some());
+    for at in [20, 130, 199] {
+        let mut damaged = files.clone();
+        damaged[0].1[at] ^= 1;
+        let disk = MemoryDisk::with_files(&damaged);
+        let error = open_memory(&disk, &MemoryStore::new(), SMALL).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged(_)), "byte {at}: {error}");
+        assert_eq!(disk.files(), damaged, "byte {at}: something was written");
+    }
+}

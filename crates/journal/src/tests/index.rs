@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::error::{CommitError, IndexError, ReadError};
-use crate::index::{Applying, Index, IndexStore};
+use crate::index::{Applying, Entry, Index, IndexBatch, IndexStore};
 use crate::transaction::Control;
 use crate::{IndexOutcome, IndexStatus};
 
@@ -48,6 +48,82 @@ impl IndexStore for Gate {
 
     fn applying(&self) -> Applying {
         Applying::Thread
+    }
+}
+
+/// A store whose process dies after so many changes: what was done by then stays.
+#[derive(Clone)]
+struct Dying {
+    store: MemoryStore,
+    left: Arc<AtomicUsize>,
+}
+
+struct DyingIndex(Arc<dyn Index>, Arc<AtomicUsize>);
+
+impl DyingIndex {
+    fn change(&self) -> Result<(), IndexError> {
+        let left = |left: usize| left.checked_sub(1);
+        let alive = self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok();
+        if alive { Ok(()) } else { Err(IndexError::new("it died")) }
+    }
+}
+
+impl Index for DyingIndex {
+    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, IndexError> {
+        self.0.get(key)
+    }
+
+    fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Entry>, IndexError> {
+        self.0.last(from, to)
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&sled::IVec, &sled::IVec) -> bool,
+    ) -> Result<(), IndexError> {
+        self.0.scan(from, to, visit)
+    }
+
+    fn swap(&self, put: IndexBatch, remove: Vec<sled::IVec>) -> Result<(), IndexError> {
+        self.change()?;
+        self.0.swap(put, remove)
+    }
+
+    fn apply(&self, batch: IndexBatch) -> Result<(), IndexError> {
+        self.change()?;
+        self.0.apply(batch)
+    }
+
+    fn flush(&self) -> Result<(), IndexError> {
+        self.0.flush()
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+}
+
+impl IndexStore for Dying {
+    fn exists(&self) -> bool {
+        self.store.exists()
+    }
+
+    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+        Ok(Arc::new(DyingIndex(self.store.open()?, self.left.clone())))
+    }
+
+    fn quarantine(&self) -> std::io::Result<Option<String>> {
+        Err(std::io::Error::other("it is dead"))
+    }
+
+    fn discard(&self) -> std::io::Result<()> {
+        Err(std::io::Error::other("it is dead"))
+    }
+
+    fn applying(&self) -> Applying {
+        self.store.applying()
     }
 }
 
@@ -239,6 +315,67 @@ fn runs_survive_a_crash_at_any_piece_while_they_are_merged() {
         });
         assert!(runs.len() < 30, "{} runs", runs.len());
     }
+}
+
+#[test]
+fn a_lost_block_is_read_around_and_the_index_is_rebuilt_at_the_next_open() {
+    let (disk, store, journal) = memory();
+    for number in 0..100 {
+        let one = append("kz-75", stream((number % 9) as u8), &[number], 20);
+        commit(&journal, transaction(one)).unwrap();
+    }
+    let good = read_own(&journal);
+    journal.close();
+    drop(journal);
+    // In the middle of the log, with the right edge of the tree elsewhere.
+    let lose = |store: &MemoryStore| {
+        store.edit(|map| {
+            let mut blocks = map.keys().filter(|key| key[0] == b'P').cloned();
+            let second = blocks.nth(1).unwrap();
+            map.remove(&second);
+        });
+    };
+    let (journal, _) = open_memory(&disk, &store, SMALL).unwrap();
+    lose(&store);
+    assert_eq!(read_own(&journal), good);
+    assert_eq!(journal.get(&name("kz-75"), 1, 40).unwrap().unwrap(), good[40]);
+    assert!(!check(&journal).is_clean(), "it is told");
+    drop(journal);
+    let (journal, report) = open_memory(&disk, &store, SMALL).unwrap();
+    assert!(matches!(report.index, IndexOutcome::Rebuilt { .. }), "{report:?}");
+    assert_eq!(read_own(&journal), good);
+    assert_clean(&journal);
+}
+
+#[test]
+fn a_second_crash_while_the_index_is_filled_again_needs_no_rebuild() {
+    let (disk, store, journal) = memory();
+    let put = |number: u64| {
+        let one = append("kz-75", stream((number % 9) as u8), &[number], 20);
+        commit(&journal, transaction(one)).unwrap();
+    };
+    // The flush comes between the runs that are merged behind it.
+    (0..62).for_each(put);
+    journal.flush_index().unwrap();
+    (62..700).for_each(put);
+    let good = read_own(&journal);
+    let first = store.reboot(store.unflushed());
+    let mut died = 0;
+    for keep in 0..40 {
+        // The first crash kept everything; the second one comes while open fills again.
+        let filling = Dying { store: first.reboot(0), left: Arc::new(AtomicUsize::new(keep)) };
+        let disk = MemoryDisk::with_files(&disk.files());
+        let store = Arc::new(filling.clone());
+        let opened = Journal::open_on(Arc::new(disk.clone()), store, Path::new(DIR), SMALL);
+        died += usize::from(opened.is_err());
+        drop(opened);
+        let (journal, report) = open_memory(&disk, &filling.store, SMALL).unwrap();
+        let rebuilt = matches!(report.index, IndexOutcome::Rebuilt { .. });
+        assert!(!rebuilt, "{keep}: {report:?}");
+        assert_eq!(read_own(&journal), good);
+        assert_clean(&journal);
+    }
+    assert!(died > 3, "{died}");
 }
 
 fn read_own(journal: &Journal) -> Vec<Record> {

@@ -11,8 +11,8 @@ use crate::project::chain;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until shutdown. A flush that fails stops the journal's writer for good (sled is of no use
-/// after an error), so it ends the node too: the next start makes the index anew from the commit
-/// files.
+/// after an error), so it ends the node too: the next start fills in from the commit files what the
+/// index lacks.
 pub async fn run(office: SharedOffice) -> Result<(), String> {
     let stopping = office.supervisor.stopping();
     let mut grown = office.writer.grown();

@@ -52,7 +52,9 @@ fn reserve(office: &Office) -> u64 {
 fn index(status: &IndexStatus) -> (&'static str, String) {
     match status {
         IndexStatus::Ready => ("ready", String::new()),
-        IndexStatus::Opening => ("opening", "its entries are being counted".to_owned()),
+        IndexStatus::Opening => {
+            ("opening", "it is being compared with the commit files".to_owned())
+        }
         IndexStatus::Building { reason, groups, of } => {
             ("building", format!("{groups} of {of} groups: {reason}"))
         }
