@@ -203,6 +203,7 @@ impl Journal {
         let heads = changes.publish(&mut state);
         let heads = heads.map_err(|reason| stop(writer, reason.to_owned()))?;
         writer.writing.remember(heads);
+        writer.published = writer.mark;
         drop(state);
         self.inner.ringer.ring();
         Ok(())

@@ -117,6 +117,7 @@ impl Journal {
             segment_bytes,
             active,
             mark,
+            published: mark,
             writing: Writing::new(seed),
             stopped: None,
             bell: ringer.bell(),

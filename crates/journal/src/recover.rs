@@ -494,7 +494,7 @@ fn create(
     let state = State::default();
     let started = start_segment(place, header, &state, segment_bytes);
     let (active, mark) =
-        started.map_err(|error| OpenError::io("create", &files::segment_name(1), error))?;
+        started.map_err(|error| OpenError::io("create", &files::segment_name(1), error.into()))?;
     debug_assert_eq!(mark.offset, FIRST_END);
     Ok(Recovered { state, active, mark, created: true, dropped: None })
 }

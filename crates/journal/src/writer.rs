@@ -23,7 +23,8 @@ use crate::tail::Mark;
 /// Why a group was not written.
 #[derive(Debug)]
 pub(crate) enum WriteError {
-    /// No room for the next segment; nothing was changed, reading and retrying are fine.
+    /// No room to create or write the next segment, which nothing depends on yet; reading and
+    /// retrying are fine.
     Full,
     /// A write or sync failed: what is on the disk is unknown.
     Failed(String),
@@ -77,8 +78,11 @@ pub(crate) struct Writer {
     /// Bytes of all segments before the active one.
     pub sealed_bytes: u64,
     pub active: Active,
-    /// The end of the last group.
+    /// The end of the last group that is durable. Ahead of `published` while one is on its way, and
+    /// for good if the writer stopped meanwhile.
     pub mark: Mark,
+    /// The end of the last group that was published: what the published state comes from.
+    pub published: Mark,
     pub tail: Arc<dyn DiskFile>,
     pub writing: Writing,
     pub stopped: Option<String>,
@@ -161,13 +165,14 @@ impl Writer {
         };
         let (next, mark) = match start_segment(&self.place, header, state, self.segment_bytes) {
             Ok(started) => started,
-            Err(error) if is_full(&error) => {
+            Err(StartError::Write(error)) if is_full(&error) => {
                 // Whether it can be removed or not: the next attempt empties it.
                 let path = files::segment_path(&self.place.dir, header.number);
                 let _ = self.place.disk.remove(&path);
                 return Err(WriteError::Full);
             }
-            Err(error) => return Err(failed("create a commit file", &error)),
+            Err(StartError::Write(error)) => return Err(failed("create a commit file", &error)),
+            Err(StartError::Sync(error)) => return Err(failed("sync a new commit file", &error)),
         };
         let footer = Footer {
             last_group: self.mark.group,
@@ -177,6 +182,8 @@ impl Writer {
         let sealed = seal(&*self.active.file, &self.active.header, self.mark.offset, &footer);
         self.sealed_bytes += sealed.map_err(|error| failed("seal a commit file", &error))?;
         (self.active, self.mark) = (next, mark);
+        // A snapshot says nothing but the published state.
+        self.published = mark;
         self.write_tail()
     }
 }
@@ -184,6 +191,25 @@ impl Writer {
 /// A stop of the writer in words: the action and the operating system's message.
 fn failed(action: &str, error: &io::Error) -> WriteError {
     WriteError::Failed(format!("{action}: {error}"))
+}
+
+/// Why a segment was not started.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    /// It could not be opened, allocated or written; no sync of it was asked for. For want of room
+    /// (`ENOSPC`, `EDQUOT`) it may be tried again.
+    Write(io::Error),
+    /// It or its name could not be synced. What the disk has is unknown, whatever the error says: a
+    /// second sync may answer that all is well and it is not. Never retried.
+    Sync(io::Error),
+}
+
+impl From<StartError> for io::Error {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Write(error) | StartError::Sync(error) => error,
+        }
+    }
 }
 
 /// Whether an error says that there is no room.
@@ -219,18 +245,21 @@ pub(crate) fn start_segment(
     header: SegmentHeader,
     state: &State,
     segment_bytes: u64,
-) -> io::Result<(Active, Mark)> {
-    let file = place.open(&files::segment_name(header.number), OpenMode::Create)?;
+) -> Result<(Active, Mark), StartError> {
     let mut group = GroupBuffer::new(frame::seed(&header.journal));
     state.snapshot(&mut group);
     let chain = group.finish(&header.chain, header.first_group, state.commands);
     let mut bytes = header.encode().to_vec();
     bytes.extend_from_slice(&group.bytes);
     let end = bytes.len() as u64;
-    file.allocate(segment_bytes.max(end))?;
-    file.write_at(0, &bytes)?;
-    file.sync_all()?;
-    place.sync_commits()?;
+    let write = || {
+        let file = place.open(&files::segment_name(header.number), OpenMode::Create)?;
+        file.allocate(segment_bytes.max(end))?;
+        file.write_at(0, &bytes)?;
+        Ok(file)
+    };
+    let file = write().map_err(StartError::Write)?;
+    file.sync_all().and_then(|()| place.sync_commits()).map_err(StartError::Sync)?;
     let mark = Mark { segment: header.number, offset: end, group: header.first_group, chain };
     Ok((Active { file, header, filled: end, ranges: BTreeMap::new() }, mark))
 }

@@ -94,17 +94,18 @@ impl std::fmt::Debug for Backup {
 }
 
 impl Journal {
-    /// A consistent image as of the last durable group. `clock` is the caller's wall clock in
+    /// A consistent image as of the last published group. `clock` is the caller's wall clock in
     /// microseconds since 1970 UTC. Nothing is copied yet; commits go on, and what they add is not
     /// part of the image.
     ///
     /// # Errors
     /// [`BackupError::Io`]
     pub fn backup(&self, clock: i64) -> Result<Backup, BackupError> {
-        // The writer's lock keeps mark and published state together.
+        // The writer's lock keeps mark and published state together. A group that was written when
+        // the writer stopped was never acknowledged and is not part of the image.
         let (mark, logs, id) = {
             let writer = self.writer_even_stopped();
-            (writer.mark, self.state().infos(), writer.active.header.journal)
+            (writer.published, self.state().infos(), writer.active.header.journal)
         };
         let place = &self.inner.place;
         let mut files = Vec::new();

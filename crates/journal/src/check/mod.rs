@@ -186,11 +186,11 @@ impl Journal {
         // The writer's lock keeps mark and published state together; a stopped writer keeps both.
         let (published, bytes_total, audit) = {
             let writer = self.writer_even_stopped();
-            let published =
-                Published { mark: writer.mark, logs: self.state().infos(), from_start: first == 1 };
+            let (mark, logs) = (writer.published, self.state().infos());
+            let published = Published { mark, logs, from_start: first == 1 };
             // While the index is rebuilt there is nothing to compare with.
             let audit = self.inner.catalog.audit().ok();
-            (published, writer.sealed_bytes + writer.mark.offset, audit)
+            (published, writer.sealed_bytes + writer.published.offset, audit)
         };
         let place = self.inner.place.clone();
         let attachments = self.inner.attachments.clone();

@@ -47,7 +47,7 @@ impl Journal {
     /// restart; at the front if there is no such segment any more.
     #[must_use]
     pub fn scrub_from(&self, first: u64) -> Scrub {
-        let last = self.writer_even_stopped().mark.segment;
+        let last = self.writer_even_stopped().published.segment;
         let first = if (1..=last).contains(&first) { first } else { 1 };
         Scrub { journal: self.clone(), first, pass: None }
     }

@@ -1,19 +1,21 @@
 //! Each system call of one group commit failed in turn, on the real disk with real sled.
 //!
-//! An interrupted call and a short write are continued. A journal that has no room for its next
-//! segment refuses facts, reads on and writes on when there is room. Everything else stops the
-//! writer, for good: nothing is retried. In every case what was acknowledged stays, the group under
-//! way is there whole or not at all after the next open, and the deep check is clean.
+//! An interrupted call and a short write are continued. A journal that has no room to create and
+//! write its next segment refuses facts, reads on and writes on when there is room. Everything else
+//! stops the writer, for good: nothing is retried, least of all a sync, whatever its error says. In
+//! every case what was acknowledged stays, check and backup of the running journal end with it, the
+//! group under way is there whole or not at all after the next open, and the deep check is clean.
 
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::CommitError;
 use crate::disk::faults::{Call, Fault, with};
+use crate::{CommitError, check_files};
 
 const EINTR: i32 = 4;
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
+const EDQUOT: i32 = 122;
 
 /// Records before the commit that meets the fault, so that it goes into the same segment (it
 /// writes zeros ahead, the group and the tail file) or into a new one.
@@ -66,8 +68,9 @@ impl Scene {
         Self { dir, journal, acknowledged }
     }
 
-    /// Commits a group whose `nth` system call meets a fault, and checks what comes of it.
-    fn meet(self, nth: usize, fault: Fault, call: Option<Call>) -> &'static str {
+    /// Commits a group whose `nth` system call meets a fault, and checks that `expected` comes of
+    /// it.
+    fn meet(self, nth: usize, fault: Fault, call: Call, expected: &'static str) {
         let what = format!("call {nth} ({call:?}), {fault:?}");
         let (outcome, _) = with(nth, fault, || self.journal.commit(vec![group(900)], 1));
         let refused =
@@ -80,12 +83,12 @@ impl Scene {
                 "done"
             }
         };
-        let continued = matches!(fault, Fault::Short | Fault::Errno(EINTR));
-        assert_eq!(met == "done", continued || call.is_none(), "{what}: {met}");
+        assert_eq!(met, expected, "{what}");
         // Reading goes on, and shows the group only if it was acknowledged.
         let mut good = everything(&self.journal);
         let added = good.len() - self.acknowledged.len();
         assert_eq!(added, if met == "done" { 3 } else { 0 }, "{what}");
+        self.ends_with_what_is_published(&what);
         let again = self.journal.commit(vec![group(950)], 2);
         assert_eq!(again.is_err(), met == "stopped", "{what}: nothing is retried");
         if again.is_ok() {
@@ -112,7 +115,35 @@ impl Scene {
         commit(&journal, group(900)).unwrap();
         assert_eq!(everything(&journal).len(), count, "{what}");
         assert_clean(&journal);
-        met
+    }
+
+    /// Check and backup cover what is published, although there may be more in the files.
+    fn ends_with_what_is_published(&self, what: &str) {
+        let report = check(&self.journal);
+        assert!(report.is_clean(), "{what}: {:?}", report.damages);
+        assert_eq!(report.logs, self.journal.logs(), "{what}");
+        let saved = self.dir.path().with_extension("backup");
+        let mut backup = self.journal.backup(1).unwrap();
+        let manifest = backup.write_to(&saved, &mut |_| ControlFlow::Continue(())).unwrap();
+        let sizes = |logs: &[crate::LogInfo]| -> Vec<_> {
+            logs.iter().map(|info| (info.log.clone(), info.size, info.root)).collect()
+        };
+        assert_eq!(sizes(&manifest.logs), sizes(&self.journal.logs()), "{what}");
+        let report = check_files(&saved, &mut |_| ControlFlow::Continue(())).unwrap();
+        std::fs::remove_dir_all(&saved).unwrap();
+        assert!(report.is_clean(), "{what}: {:?}", report.damages);
+        assert_eq!(sizes(&report.logs), sizes(&self.journal.logs()), "{what}");
+    }
+}
+
+/// What must come of a fault at the last of `calls`: only a segment that was not synced yet may be
+/// tried again.
+fn expected(kind: Commit, calls: &[Call], fault: Fault) -> &'static str {
+    let rolls = matches!(kind, Commit::Rolling);
+    match fault {
+        Fault::Short | Fault::Errno(EINTR) => "done",
+        Fault::Errno(ENOSPC | EDQUOT) if rolls && !calls.contains(&Call::Fsync) => "refused",
+        Fault::Errno(_) => "stopped",
     }
 }
 
@@ -128,17 +159,22 @@ fn every_system_call_of_a_group_commit_may_fail() {
         assert_eq!(rolls, matches!(kind, Commit::Rolling), "{calls:?}");
         assert!(calls.contains(&Call::Fdatasync) && calls.contains(&Call::Write), "{calls:?}");
         for (nth, call) in calls.iter().enumerate() {
-            for fault in [ENOSPC, EIO, EINTR].map(Fault::Errno).into_iter().chain([Fault::Short]) {
+            let errors = [ENOSPC, EDQUOT, EIO, EINTR].map(Fault::Errno);
+            for fault in errors.into_iter().chain([Fault::Short]) {
                 if fault == Fault::Short && *call != Call::Write {
                     continue;
                 }
-                let met = Scene::new(kind).meet(nth, fault, Some(*call));
-                *outcomes.entry((met, format!("{fault:?}"))).or_default() += 1;
+                let expected = expected(kind, &calls[..=nth], fault);
+                Scene::new(kind).meet(nth, fault, *call, expected);
+                *outcomes.entry((expected, format!("{fault:?}"))).or_default() += 1;
             }
         }
         println!("{kind:?}: {calls:?}");
     }
     println!("{outcomes:#?}");
-    let refused = (("refused"), format!("{:?}", Fault::Errno(ENOSPC)));
-    assert!(outcomes.contains_key(&refused), "no room for a segment is a refusal");
+    for error in [ENOSPC, EDQUOT].map(Fault::Errno) {
+        let count = |met| outcomes.get(&(met, format!("{error:?}"))).copied();
+        assert_eq!(count("refused"), Some(3), "open, fallocate and write of the successor");
+        assert!(count("stopped") > Some(3), "among them the syncs of the successor");
+    }
 }
