@@ -6,13 +6,13 @@ use std::sync::{Arc, PoisonError};
 
 use super::Catalog;
 use super::lookup::{Fault, Lookup};
-use super::runs::{self, View};
-use crate::error::ReadError;
+use super::runs;
+use crate::error::{IndexError, ReadError};
 use crate::index::Index;
 use crate::index::block::Located;
 use crate::index::entry::{Entry, Place};
-use crate::index::run::{Contents, Run};
-use crate::limits::FRAME_HEADER;
+use crate::index::run::{Contents, Cursor, Run};
+use crate::limits::{FRAME_HEADER, MAX_VALUE};
 use crate::replay::{Items, RecordItem};
 use crate::segment::LogKey;
 
@@ -27,8 +27,10 @@ pub(crate) struct Lack {
 /// Compares group by group.
 pub(crate) struct Audit {
     index: Arc<dyn Index>,
-    /// The runs, which hold exactly the groups that are compared, until they are read.
-    runs: View,
+    /// The runs that are left to read; all together hold exactly the groups that are compared.
+    runs: Vec<Arc<Run>>,
+    /// The run that is being read, and what was found in it so far.
+    reading: Option<(Arc<Run>, Cursor, Contents)>,
     /// Runs whose descriptions are not right.
     undescribed: Vec<Lack>,
     found: Contents,
@@ -37,20 +39,27 @@ pub(crate) struct Audit {
     ahead: Option<(LogKey, u64, Vec<Located>)>,
     /// Entries compared.
     pub entries: u64,
+    /// Bytes of the index read.
+    pub bytes: u64,
 }
 
 impl Catalog {
     /// Begins an audit of everything that was published up to now; the caller keeps the writer
-    /// from publishing more meanwhile.
+    /// from publishing more meanwhile. Waits for nothing.
     ///
     /// # Errors
-    /// [`ReadError::IndexBuilding`], or of the index.
+    /// [`ReadError::IndexBuilding`], or of the index, which is then of no use.
     pub(crate) fn audit(&self) -> Result<Audit, ReadError> {
-        let index = self.ready()?;
-        self.drain()?;
+        let ready = self.base().filter(|_| self.is_ready());
+        let index = ready.ok_or_else(|| ReadError::IndexBuilding { status: self.status() })?;
+        if let Some(failed) = self.progress().failed.clone() {
+            return Err(failed.into());
+        }
+        let failed = |error: &IndexError| self.tell(|told| told.failed = Some(error.clone()));
+        self.drain().inspect_err(failed)?;
         // Another drain may be under way with the rest.
         let filler = self.filler.lock().unwrap_or_else(PoisonError::into_inner);
-        let runs = filler.runs.view();
+        let runs = filler.runs.view().to_vec();
         let differs = |run: &&Arc<Run>| {
             let (key, description) = run.description();
             !index.get(&key).is_ok_and(|stored| stored == Some(description))
@@ -61,7 +70,9 @@ impl Catalog {
         });
         let undescribed = undescribed.collect();
         let (found, expected) = (runs::contents(&runs), Contents::NONE);
-        Ok(Audit { index, runs, undescribed, found, expected, ahead: None, entries: 0 })
+        let (reading, ahead) = (None, None);
+        let (entries, bytes) = (0, 0);
+        Ok(Audit { index, runs, reading, undescribed, found, expected, ahead, entries, bytes })
     }
 }
 
@@ -108,7 +119,10 @@ impl Audit {
         });
         if ahead.is_none() {
             match Lookup(&*self.index).block_from(log, seq) {
-                Ok(records) => self.ahead = Some((log, seq, records)),
+                Ok(records) => {
+                    self.bytes += records.iter().map(Located::span).sum::<u64>();
+                    self.ahead = Some((log, seq, records));
+                }
                 Err(Fault::Index(error)) => return Some(error.reason),
                 Err(Fault::File(file, error)) => return Some(format!("read {file}: {error}")),
                 Err(Fault::Damaged(what)) => return Some(what.to_owned()),
@@ -119,19 +133,38 @@ impl Audit {
         (found != Some(expected)).then(|| "its entry is damaged".to_owned())
     }
 
-    /// Reads all runs, compares each with what it should hold and lets go of them.
-    pub(crate) fn runs(&mut self) -> Vec<Lack> {
-        let mut lacks = std::mem::take(&mut self.undescribed);
-        for run in std::mem::take(&mut self.runs).iter() {
-            let mut contents = Contents::NONE;
-            let read = run.visit(&*self.index, &[], &[u8::MAX; 45], &mut |entry| {
-                contents.add(entry);
-            });
-            if read.is_err() || contents != run.contents {
-                lacks.push(Lack { place: None, what: format!("run {} is damaged", run.no) });
+    /// Reads about one page more of the runs; one that is read whole is compared with what it
+    /// should hold and let go of. `None` when all are read.
+    pub(crate) fn page(&mut self) -> Option<Vec<Lack>> {
+        if !self.undescribed.is_empty() {
+            return Some(std::mem::take(&mut self.undescribed));
+        }
+        let next = || self.runs.pop().map(|run| (run.clone(), run.cursor(), Contents::NONE));
+        let (run, mut cursor, mut contents) = self.reading.take().or_else(next)?;
+        let mut bytes = 0;
+        let is_right = loop {
+            match cursor.next(&*self.index) {
+                Ok(Some(entry)) => {
+                    contents.add(&entry);
+                    bytes += entry.bytes().len();
+                }
+                Ok(None) => break Some(contents == run.contents),
+                Err(_) => break Some(false),
+            }
+            if bytes >= MAX_VALUE {
+                break None;
+            }
+        };
+        self.bytes += bytes as u64;
+        let lack = || Lack { place: None, what: format!("run {} is damaged", run.no) };
+        match is_right {
+            Some(true) => Some(Vec::new()),
+            Some(false) => Some(vec![lack()]),
+            None => {
+                self.reading = Some((run, cursor, contents));
+                Some(Vec::new())
             }
         }
-        lacks
     }
 
     /// What all runs have against what all groups have; to be asked when all were compared.

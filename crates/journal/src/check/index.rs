@@ -3,7 +3,7 @@
 use evidence::log::Position;
 
 use super::walk::Walker;
-use crate::catalog::audit::Lack;
+use crate::catalog::audit::{Audit, Lack};
 use crate::files;
 use crate::replay::Items;
 
@@ -17,18 +17,19 @@ impl Walker {
         self.lack(lacks);
     }
 
-    /// Reads what only all groups together can be compared with.
-    pub(super) fn begin_audit(&mut self) {
-        let lacks = self.audit.as_mut().map(|audit| audit.runs()).unwrap_or_default();
-        self.lack(lacks);
+    /// Reads on in what only all groups together can be compared with; whether there was any left.
+    pub(super) fn run_page(&mut self) -> bool {
+        let lacks = self.audit.as_mut().and_then(Audit::page);
+        let is_more = lacks.is_some();
+        self.lack(lacks.unwrap_or_default());
+        is_more
     }
 
     /// Compares it, after a walk over all groups. After damage it would say nothing new.
     pub(super) fn end_audit(&mut self) {
-        if self.report.damage_count == 0
-            && let Some(audit) = self.audit.take()
-        {
-            self.lack(audit.end().into_iter().collect());
+        if self.report.damage_count == 0 {
+            let lack = self.audit.as_ref().and_then(Audit::end);
+            self.lack(lack.into_iter().collect());
         }
     }
 

@@ -44,6 +44,9 @@ const TELL_EVERY: u64 = 4 * 1024 * 1024;
 /// to wait for it.
 const END_TRIES: u32 = 8;
 
+/// Why [`check_files`] compares no index.
+const FILES_ALONE: &str = "files that no program has open are checked alone; it is made from them";
+
 /// Checks the commit files of a journal that nobody has open (or of a backup), damaged or not, and
 /// changes nothing. The index is not looked at: it is rebuilt from these files.
 ///
@@ -76,8 +79,8 @@ pub(crate) fn check_files_on(
     if manifest.is_none() {
         bytes_total += attachments.bytes();
     }
-    let route =
-        Route { place: place.clone(), audit: None, attachments, first: 1, last, stop: None };
+    let audit = Err(FILES_ALONE.to_owned());
+    let route = Route { place: place.clone(), audit, attachments, first: 1, last, stop: None };
     let mut walker = Walker::new(route);
     if manifest.is_some() {
         // They are compared with the manifest.
@@ -140,8 +143,8 @@ fn run(walker: &mut Walker, watch: &mut CheckWatch<'_>) -> Result<(), OpenError>
     let mut told = 0;
     loop {
         let walked = walker.step()?;
-        let bytes = walker.progress.bytes;
-        let small = matches!(walked, Walked::Group | Walked::Attachment);
+        let bytes = walker.read();
+        let small = matches!(walked, Walked::Group | Walked::Attachment | Walked::Index);
         if small && bytes < told + TELL_EVERY {
             continue;
         }
@@ -169,7 +172,7 @@ impl Journal {
     /// The deep check: reads every commit file, re-hashes every record, compares all roots, footers
     /// and digests, and compares every entry of the index with what it must be. Commits go on
     /// meanwhile; what is committed after the start is not checked. `watch` may end it early; the
-    /// report then says so.
+    /// report then says so, as it does if there is no index that can be compared.
     #[must_use]
     pub fn check(&self, watch: &mut CheckWatch<'_>) -> CheckReport {
         let (mut walker, published) = self.walker(1);
@@ -183,14 +186,20 @@ impl Journal {
 
     /// A walk over what is published now, from segment `first` on.
     fn walker(&self, first: u64) -> (Walker, Published) {
+        // Others need the writer while an index is opened.
+        self.inner.catalog.is_answering();
         // The writer's lock keeps mark and published state together; a stopped writer keeps both.
         let (published, bytes_total, audit) = {
             let writer = self.writer_even_stopped();
             let (mark, logs) = (writer.published, self.state().infos());
-            let published = Published { mark, logs, from_start: first == 1 };
-            // While the index is rebuilt there is nothing to compare with.
-            let audit = self.inner.catalog.audit().ok();
-            (published, writer.sealed_bytes + writer.published.offset, audit)
+            let audit = if writer.mark == mark {
+                self.inner.catalog.audit().map_err(|error| error.to_string())
+            } else {
+                // It may have a group that was never published.
+                Err("the writer stopped in the middle of a group".to_owned())
+            };
+            let bytes_total = writer.sealed_bytes + mark.offset;
+            (Published { mark, logs, from_start: first == 1 }, bytes_total, audit)
         };
         let place = self.inner.place.clone();
         let attachments = self.inner.attachments.clone();
@@ -201,7 +210,6 @@ impl Journal {
         let skipped = sizes(&place, &before).unwrap_or(0);
         let mut walker = Walker::new(Route { place, audit, attachments, first, last, stop });
         walker.progress.bytes_total = bytes_total.saturating_sub(skipped);
-        walker.begin_audit();
         if before.is_empty() {
             walker.progress.records_total = published.logs.iter().map(|log| log.size).sum();
         }
@@ -244,7 +252,12 @@ impl Journal {
             let waiting = (attempt == END_TRIES).then_some(writer);
             let name = files::segment_name(mark.segment);
             let scanner = Scanner::new(file, &header);
-            match scanner.and_then(|mut scanner| scanner.rest(mark.offset)) {
+            let rest = scanner.and_then(|mut scanner| {
+                // Once: what is looked at again comes from memory.
+                walker.bytes_behind = scanner.size().saturating_sub(mark.offset);
+                scanner.rest(mark.offset)
+            });
+            match rest {
                 Ok(None) => return,
                 Err(error) => return walker.damage(&name, None, None, &error.to_string()),
                 Ok(Some((at, _))) => {

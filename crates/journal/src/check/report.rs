@@ -54,6 +54,9 @@ pub struct CheckReport {
     pub bytes: u64,
     /// Entries of the index compared; 0 if the files were checked without it.
     pub index_entries: u64,
+    /// Why the index was not compared: it is being rebuilt, it failed, or the files were checked
+    /// alone. Nothing is known of it then; it can be rebuilt from the commit files.
+    pub index_not_compared: Option<String>,
     /// Damages found, listed or not.
     pub damage_count: u64,
     /// The damages, in the order in which they were found.
@@ -67,7 +70,8 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// Whether everything was read and nothing is wrong.
+    /// Whether all commit files and attachments were read and nothing is wrong, the index included
+    /// if it was compared.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.damage_count == 0 && !self.interrupted

@@ -25,7 +25,7 @@ impl std::fmt::Debug for Scrub {
 /// What one step did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScrubStep {
-    /// Bytes of commit files read in this step.
+    /// Bytes read in this step: of commit files, attachments and the index.
     pub bytes: u64,
     /// Damages found in this step; a pass that finds more than 1,000 counts the rest.
     pub damages: Vec<Damage>,
@@ -67,14 +67,14 @@ impl Scrub {
     pub fn step(&mut self, budget: u64) -> ScrubStep {
         let (mut walker, published) =
             self.pass.take().unwrap_or_else(|| self.journal.walker(self.first));
-        let (from, listed) = (walker.report.bytes, walker.report.damages.len());
+        let (from, listed) = (walker.read(), walker.report.damages.len());
         let ended = loop {
             match walker.step() {
                 Ok(Walked::End) => {
                     self.journal.conclude(&mut walker, &published);
                     break true;
                 }
-                Ok(_) if walker.report.bytes - from >= budget.max(1) => break false,
+                Ok(_) if walker.read() - from >= budget.max(1) => break false,
                 Ok(_) => {}
                 Err(error) => {
                     walker.damage(files::COMMITS, None, None, &error.to_string());
@@ -83,7 +83,7 @@ impl Scrub {
             }
         };
         let mut step = ScrubStep {
-            bytes: walker.report.bytes - from,
+            bytes: walker.read() - from,
             damages: walker.report.damages[listed..].to_vec(),
             progress: walker.progress,
             finished: None,

@@ -29,8 +29,8 @@ use crate::writer::{Place, RangeStart, note_ranges};
 /// What to walk.
 pub(super) struct Route {
     pub place: Place,
-    /// What compares the index; without it the files are checked alone.
-    pub audit: Option<Audit>,
+    /// What compares the index, or why the files are checked alone.
+    pub audit: Result<Audit, String>,
     /// The attachments.
     pub attachments: Arc<Store>,
     /// First segment; its snapshot is where the walk starts from.
@@ -50,6 +50,8 @@ pub(super) enum Walked {
     Segment,
     /// An attachment was read.
     Attachment,
+    /// About a page of the index was read.
+    Index,
     /// Everything was read.
     End,
 }
@@ -74,6 +76,8 @@ pub(crate) struct Walker {
     reading: Option<Reading>,
     /// Bytes of the segments before the one being read.
     bytes_before: u64,
+    /// Bytes read behind the last group.
+    pub bytes_behind: u64,
 }
 
 /// The segment that is being read.
@@ -97,7 +101,8 @@ enum Piece {
 impl Walker {
     pub(super) fn new(route: Route) -> Self {
         let Route { place, audit, attachments, first, last, stop } = route;
-        let (state, report, mut progress): (_, _, CheckProgress) = Default::default();
+        let (state, mut report, mut progress): (_, CheckReport, CheckProgress) = Default::default();
+        let audit = audit.map_err(|reason| report.index_not_compared = Some(reason)).ok();
         progress.segments_total = last;
         progress.segments = first.saturating_sub(1);
         Self {
@@ -114,7 +119,14 @@ impl Walker {
             previous: None,
             reading: None,
             bytes_before: 0,
+            bytes_behind: 0,
         }
+    }
+
+    /// Bytes read so far, of whatever kind.
+    pub(super) fn read(&self) -> u64 {
+        let index = self.audit.as_ref().map_or(0, |audit| audit.bytes);
+        self.report.bytes + self.bytes_behind + index
     }
 
     /// The segment that is read or comes next.
@@ -183,6 +195,10 @@ impl Walker {
 
     /// Opens the next segment.
     fn open(&mut self) -> Result<Walked, OpenError> {
+        // At the front: the sooner they are let go of, the sooner merged ones are removed.
+        if self.run_page() {
+            return Ok(Walked::Index);
+        }
         let number = self.next;
         if number > self.last {
             return Ok(self.attachment());

@@ -27,6 +27,13 @@ pub(crate) struct Located {
     pub nodes: Vec<Hash>,
 }
 
+impl Located {
+    /// Bytes of its entry.
+    pub(crate) fn span(&self) -> u64 {
+        (PLACE + 32 * self.nodes.len()) as u64
+    }
+}
+
 /// First sequence of the block that holds `seq`.
 pub(crate) fn first(seq: u64) -> u64 {
     seq - seq % BLOCK

@@ -1,10 +1,115 @@
 //! The deep check and the scrub: counts, interruption, steps, passes.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::check::check_files_on;
+use crate::error::IndexError;
+use crate::index::{Applying, Entry, Index, IndexBatch, IndexStore};
 use crate::{CheckReport, Damage};
+
+/// An index that counts what is read of it and fails when it is told to.
+#[derive(Clone)]
+struct Watched {
+    store: MemoryStore,
+    applying: Applying,
+    read: Arc<AtomicUsize>,
+    fails: Arc<AtomicBool>,
+}
+
+struct WatchedIndex(Arc<dyn Index>, Watched);
+
+impl Watched {
+    fn new(applying: Applying) -> Self {
+        Self { store: MemoryStore::new(), applying, read: Arc::default(), fails: Arc::default() }
+    }
+
+    /// A journal over it with the own log `kz-75`.
+    fn journal(&self) -> (MemoryDisk, Journal) {
+        let disk = MemoryDisk::new();
+        let store = Arc::new(self.clone());
+        let opened = Journal::open_on(Arc::new(disk.clone()), store, Path::new(DIR), SMALL);
+        let journal = opened.unwrap().0;
+        journal.ensure_own_log(&name("kz-75"), 1).unwrap();
+        (disk, journal)
+    }
+
+    fn change(&self) -> Result<(), IndexError> {
+        let fails = self.fails.load(Ordering::SeqCst);
+        if fails { Err(IndexError::new("its disk is gone")) } else { Ok(()) }
+    }
+}
+
+impl Index for WatchedIndex {
+    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, IndexError> {
+        self.0.get(key)
+    }
+
+    fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Entry>, IndexError> {
+        self.0.last(from, to)
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&sled::IVec, &sled::IVec) -> bool,
+    ) -> Result<(), IndexError> {
+        self.0.scan(from, to, &mut |key, value| {
+            self.1.read.fetch_add(value.len(), Ordering::SeqCst);
+            visit(key, value)
+        })
+    }
+
+    fn swap(&self, put: IndexBatch, remove: Vec<sled::IVec>) -> Result<(), IndexError> {
+        self.1.change()?;
+        self.0.swap(put, remove)
+    }
+
+    fn apply(&self, batch: IndexBatch) -> Result<(), IndexError> {
+        self.1.change()?;
+        self.0.apply(batch)
+    }
+
+    fn flush(&self) -> Result<(), IndexError> {
+        self.0.flush()
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+}
+
+impl IndexStore for Watched {
+    fn exists(&self) -> bool {
+        self.store.exists()
+    }
+
+    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+        Ok(Arc::new(WatchedIndex(self.store.open()?, self.clone())))
+    }
+
+    fn quarantine(&self) -> std::io::Result<Option<String>> {
+        self.store.quarantine()
+    }
+
+    fn discard(&self) -> std::io::Result<()> {
+        self.store.discard()
+    }
+
+    fn applying(&self) -> Applying {
+        self.applying
+    }
+}
+
+/// Records `numbers`, so many in one group.
+fn record(journal: &Journal, numbers: std::ops::Range<u64>) -> Result<(), crate::JournalStopped> {
+    let numbers: Vec<u64> = numbers.collect();
+    let one = transaction(append("kz-75", stream(1), &numbers, 10));
+    let done = journal.commit(vec![one], 1000)?.pop().unwrap();
+    done.map(drop).map_err(|error| panic!("{error}"))
+}
 
 /// A journal in memory with several segments.
 fn filled() -> (MemoryDisk, MemoryStore, Journal) {
@@ -44,11 +149,13 @@ fn the_report_counts_every_file_and_both_ways_agree() {
     assert_eq!(online.files.iter().map(|file| file.groups).sum::<u64>(), online.groups);
     assert_eq!(online.bytes, journal.stats().commit_bytes);
     assert!(online.index_entries > 0);
+    assert_eq!(online.index_not_compared, None);
     journal.close();
     drop(journal);
     let offline = check_all(&disk);
     assert!(offline.is_clean());
     assert_eq!((offline.index_entries, offline.records), (0, 40));
+    assert!(offline.index_not_compared.is_some());
     assert_eq!((&offline.files, &offline.logs), (&online.files, &online.logs));
 }
 
@@ -160,4 +267,74 @@ fn a_check_and_a_scrub_get_along_with_a_writer() {
 
 fn assert_clean_files(report: &CheckReport) {
     assert!(report.is_clean(), "{:#?}", report.damages);
+}
+
+#[test]
+fn a_step_of_the_scrub_reads_the_index_in_proportion() {
+    let watched = Watched::new(Applying::Inline { every: 500 });
+    let (_disk, journal) = watched.journal();
+    for first in (0..2000).step_by(500) {
+        record(&journal, first..first + 500).unwrap();
+    }
+    let read = || watched.read.swap(0, Ordering::SeqCst) as u64;
+    read();
+    let (mut scrub, mut told, mut scanned) = (journal.scrub(), 0, 0);
+    loop {
+        let step = scrub.step(5000);
+        let now = read();
+        assert!(now < 5000 + 2 * 4096, "{now} bytes at once");
+        (told, scanned) = (told + step.bytes, scanned + now);
+        if let Some(report) = step.finished {
+            assert!(report.is_clean(), "{:?}", report.damages);
+            let files = report.bytes;
+            assert!(scanned > 100_000, "{scanned}");
+            // Pages are counted without their checksums.
+            assert!(told >= files + scanned * 99 / 100, "{told} of {files} and {scanned}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_check_says_that_a_failed_index_was_not_compared_and_the_writer_stops() {
+    let watched = Watched::new(Applying::Thread);
+    let (_disk, journal) = watched.journal();
+    record(&journal, 0..3).unwrap();
+    assert_eq!(check(&journal).index_not_compared, None);
+    record(&journal, 3..6).unwrap();
+    watched.fails.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        let report = check(&journal);
+        let reason = report.index_not_compared.as_deref();
+        assert_eq!(reason, Some("index: its disk is gone"), "{:?}", report.damages);
+        assert_eq!((report.records, report.index_entries), (6, 0));
+    }
+    watched.fails.store(false, Ordering::SeqCst);
+    let error = record(&journal, 6..7).unwrap_err();
+    assert_eq!(error.reason, "index: its disk is gone");
+}
+
+#[test]
+fn a_group_that_was_written_but_never_published_is_in_no_check_and_no_backup() {
+    let watched = Watched::new(Applying::Inline { every: 1 });
+    let (disk, journal) = watched.journal();
+    record(&journal, 0..3).unwrap();
+    watched.fails.store(true, Ordering::SeqCst);
+    record(&journal, 3..6).unwrap_err();
+    let logs = journal.logs();
+    assert_eq!(logs[0].size, 3);
+    let report = check(&journal);
+    assert!(report.is_clean(), "{:?}", report.damages);
+    assert_eq!((&report.logs, report.records), (&logs, 3));
+    assert!(report.index_not_compared.is_some_and(|reason| reason.contains("stopped")));
+    let mut scrub = journal.scrub();
+    assert_eq!(pass(&mut scrub, u64::MAX).2.records, 3);
+    let mut backup = journal.backup(1).unwrap();
+    assert_eq!(backup.manifest().unwrap().logs[0].size, 3);
+    assert_eq!(backup.group(), 3, "the segment's snapshot, the log, the records");
+    drop(journal);
+    // It is durable, so the next open shows it.
+    disk.revive();
+    let (journal, _) = open_memory(&disk, &MemoryStore::new(), SMALL).unwrap();
+    assert_eq!(journal.logs()[0].size, 6);
 }

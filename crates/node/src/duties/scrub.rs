@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use journal::{IndexStatus, Scrub, ScrubStep, Transaction};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::office::{Office, SharedOffice};
 use crate::project::chain;
@@ -96,6 +96,9 @@ async fn pass(office: &SharedOffice, rate: u64) -> Result<bool, String> {
                 segment: 0,
             };
             office.metrics.scrub_passed();
+            if let Some(reason) = &report.index_not_compared {
+                warn!(%reason, "the index was not compared in this pass");
+            }
             store(office, &state).await;
             info!(pass = state.passes, bytes = state.bytes, damages = state.damages, "scrubbed");
             return Ok(true);

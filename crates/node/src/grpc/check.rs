@@ -207,6 +207,7 @@ fn whole(report: &CheckReport, mut damages: Vec<pb::Damage>) -> pb::CheckReport 
         interrupted: report.interrupted,
         logs: logs.collect(),
         file_counts: files.collect(),
+        index_not_compared: report.index_not_compared.clone().unwrap_or_default(),
     }
 }
 
@@ -240,7 +241,15 @@ mod tests {
             panic!("no report")
         };
         assert!(report.intact, "{report:?}");
-        assert_eq!(report.records, 1);
+        assert_eq!((report.records, report.index_not_compared.as_str()), (1, ""));
+        assert!(report.index_entries > 0);
+    }
+
+    #[test]
+    fn an_index_that_was_not_compared_is_told() {
+        let reason = Some("the index is being rebuilt".to_owned());
+        let report = CheckReport { index_not_compared: reason.clone(), ..CheckReport::default() };
+        assert_eq!(whole(&report, vec![]).index_not_compared, reason.unwrap());
     }
 
     #[tokio::test]

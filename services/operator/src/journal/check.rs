@@ -145,6 +145,7 @@ fn converted(report: &::journal::CheckReport, only: Option<&str>) -> pb::CheckRe
         interrupted: report.interrupted,
         logs: logs.collect(),
         file_counts: files.collect(),
+        index_not_compared: report.index_not_compared.clone().unwrap_or_default(),
     }
 }
 
@@ -155,22 +156,8 @@ fn show(report: &pb::CheckReport, output: Output) -> Outcome {
     if !damages.is_empty() {
         output.table(&damages, "")?;
     }
+    output.one(&summary(report, output))?;
     let count = damages.len() as u64 + report.damages_left_out;
-    let mut summary = vec![
-        ("intact", Cell::flag(report.intact)),
-        ("damages", Cell::number(count)),
-        ("interrupted", Cell::flag(report.interrupted)),
-        ("files", Cell::number(report.files)),
-        ("groups", Cell::number(report.groups)),
-        ("records", Cell::number(report.records)),
-        ("bytes", Cell::number(report.bytes)),
-        ("index_entries", Cell::number(report.index_entries)),
-    ];
-    if output.is_json() {
-        summary.push(("logs", Cell::json(&logs(report))));
-        summary.push(("file_counts", Cell::json(&files(report))));
-    }
-    output.one(&summary)?;
     if count > 0 {
         return Err(Failure::bad(format!(
             "{count} damage(s) found: keep the folder as it is, stop the node, and follow `When \
@@ -181,6 +168,27 @@ fn show(report: &pb::CheckReport, output: Output) -> Outcome {
         true => Err(interrupted("what was read is intact, the rest was not looked at")),
         false => Ok(()),
     }
+}
+
+/// The report as a whole.
+fn summary(report: &pb::CheckReport, output: Output) -> Row {
+    let count = report.damages.len() as u64 + report.damages_left_out;
+    let mut summary = vec![
+        ("intact", Cell::flag(report.intact)),
+        ("damages", Cell::number(count)),
+        ("interrupted", Cell::flag(report.interrupted)),
+        ("files", Cell::number(report.files)),
+        ("groups", Cell::number(report.groups)),
+        ("records", Cell::number(report.records)),
+        ("bytes", Cell::number(report.bytes)),
+        ("index_entries", Cell::number(report.index_entries)),
+        ("index_not_compared", Cell::text(&report.index_not_compared)),
+    ];
+    if output.is_json() {
+        summary.push(("logs", Cell::json(&logs(report))));
+        summary.push(("file_counts", Cell::json(&files(report))));
+    }
+    summary
 }
 
 fn logs(report: &pb::CheckReport) -> String {
@@ -278,5 +286,12 @@ mod tests {
         assert_eq!((&logs[0]["log"], &logs[0]["own"]), (&json!("kz-75"), &json!(true)));
         let files: serde_json::Value = serde_json::from_str(&files(&report)).unwrap();
         assert_eq!(files[0]["file"], "commits/0000000001.seg");
+        // Files are checked without their index, and the report says so.
+        let told = crate::output::json(&summary(&report, Output::new(true)));
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert!(told["index_not_compared"].as_str().unwrap().contains("checked alone"), "{told}");
+        let compared = pb::CheckReport { index_not_compared: String::new(), ..report };
+        let told = crate::output::json(&summary(&compared, Output::new(true)));
+        assert!(told.contains(r#""index_not_compared":null"#), "{told}");
     }
 }
