@@ -13,7 +13,7 @@ use crate::files;
 use crate::frame::Kind;
 use crate::group::LogBody;
 use crate::index::{Index, keys};
-use crate::recover::{read_header, scan_segment};
+use crate::recover::{read_header, scan_segment, segments};
 use crate::replay::{Flaw, Snapshots, replay};
 use crate::report::{DamageReport, MissingRange};
 use crate::scan::{Scanner, Step};
@@ -155,6 +155,8 @@ pub(crate) fn report(
             remains.names.insert((log.no, *epoch), log.name.clone());
         }
     }
+    let all_lost = segments(place).is_ok_and(|numbers| numbers.is_empty());
+    let what = if all_lost { damaged.why + &told(tail, index) } else { damaged.why };
     let index = index.map(Lookup).filter(|index| is_complete(index, tail));
     let all_there = tail.is_some_and(|tail| remains.whole_to >= tail.group);
     let mut missing = Vec::new();
@@ -169,7 +171,23 @@ pub(crate) fn report(
         missing.extend(gaps.map(range));
     }
     let file = files::segment_name(number);
-    DamageReport { file, offset: damaged.at, what: damaged.why, missing }
+    DamageReport { file, offset: damaged.at, what, missing }
+}
+
+/// What the tail file and the index tell of commit files that are all gone. The names of the logs
+/// are gone with them; the index knows logs by number.
+fn told(tail: Option<Tail>, index: Option<&dyn Index>) -> String {
+    let mut told = String::new();
+    if let Some(Tail { segment, offset, group, .. }) = tail {
+        let name = files::segment_name(segment);
+        told += &format!("; the tail file names group {group}, up to byte {offset} of {name}");
+    }
+    let sizes = index.map(|index| Lookup(index).sizes().unwrap_or_default());
+    for ((no, epoch), size) in sizes.unwrap_or_default() {
+        let end = size.map(|size| size.to_string()).unwrap_or_default();
+        told += &format!("; the index names log number {no}, epoch {epoch}: [0..{end})");
+    }
+    told
 }
 
 /// Whether the index has everything up to the tail.

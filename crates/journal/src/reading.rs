@@ -15,7 +15,7 @@ use crate::frame::{Head, Kind};
 use crate::index::block::Located;
 use crate::journal::{Inner, Journal};
 use crate::limits::{FRAME_HEADER, READ_AHEAD};
-use crate::report::{CommandHit, IndexStatus, LogInfo};
+use crate::report::{CommandHit, IndexStatus, LogInfo, Role};
 use crate::segment::LogKey;
 use crate::state::State;
 use crate::transaction::CommandKey;
@@ -170,9 +170,11 @@ impl Journal {
     /// there are none.
     ///
     /// # Errors
-    /// As [`Journal::get`]; also if a version is missing between two others.
+    /// As [`Journal::get`]; also if a version is missing between two others, or in an own log the
+    /// first one, or is there twice.
     pub fn stream(&self, log: &LogName, stream: StreamRef) -> Result<Vec<Record>, ReadError> {
-        let Some(log_no) = self.state().named(log).map(|log| log.no) else { return Ok(Vec::new()) };
+        let known = self.state().named(log).map(|log| (log.no, log.role == Role::Own));
+        let Some((log_no, is_own)) = known else { return Ok(Vec::new()) };
         let mut out = Vec::new();
         let mut before: Option<u32> = None;
         for (version, (_, epoch, seq)) in self.catalog().stream(log_no, &stream)? {
@@ -182,8 +184,12 @@ impl Journal {
                 // follows may be published.
                 continue;
             }
-            // A mirrored log may name a version twice; that is what its origin signed.
-            if before.is_some_and(|before| version > before.saturating_add(1)) {
+            let next = before.map_or(1, |before| before.saturating_add(1));
+            // A mirrored log may begin with any version and name one twice; that is what its origin
+            // signed.
+            let is_next =
+                if is_own { version == next } else { before.is_none() || version <= next };
+            if !is_next {
                 return Err(ReadError::DamagedIndex { what: "version of a stream" });
             }
             let record = self.read(&target, seq)?;

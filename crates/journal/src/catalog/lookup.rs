@@ -109,6 +109,24 @@ impl Lookup<'_> {
         block.and_then(|(block, first)| block::end(first, block)).ok_or(damaged)
     }
 
+    /// Every log that it has a block of, with its size as far as that can be told, by number.
+    pub(crate) fn sizes(&self) -> Result<Vec<(LogKey, Option<u64>)>, IndexError> {
+        let (lowest, mut highest) = ([b'P'; 1], keys::block((u16::MAX, u32::MAX), u64::MAX));
+        let mut sizes = Vec::new();
+        while let Some((key, _)) = self.0.last(&lowest, &highest)? {
+            let Some(log) = keys::log_of_block(&key) else { break };
+            sizes.push((log, self.size(log).ok()));
+            // The block before this one that is possible at all.
+            highest = match (log.1.checked_sub(1), log.0.checked_sub(1)) {
+                (Some(epoch), _) => keys::block((log.0, epoch), u64::MAX),
+                (None, Some(no)) => keys::block((no, u32::MAX), u64::MAX),
+                (None, None) => break,
+            };
+        }
+        sizes.reverse();
+        Ok(sizes)
+    }
+
     /// The number of its layout; `None` if it is missing or damaged.
     pub(crate) fn layout(&self) -> Result<Option<u32>, IndexError> {
         let value = self.0.get(keys::LAYOUT)?;

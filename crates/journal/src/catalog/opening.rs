@@ -229,9 +229,13 @@ impl Catalog {
         }
         let opened = store.open().map_err(FillError::from);
         let continued = opened.and_then(|index| {
-            // What the index knows helps to name what is lost.
-            *self.base.write().unwrap_or_else(PoisonError::into_inner) = Some(index.clone());
-            let marks = fill::marks(&*index, target)?;
+            let marks = fill::marks(&*index, target);
+            // Nobody reads through an index of another history: its places are those of other
+            // records. What one knows that is ahead helps to name what is lost.
+            if matches!(marks, Ok(_) | Err(FillError::Damaged(_))) {
+                *self.base.write().unwrap_or_else(PoisonError::into_inner) = Some(index.clone());
+            }
+            let marks = marks?;
             self.enter(Phase::Counting);
             let report = |groups| self.filled(groups, target);
             let (filler, outcome) = fill::advance(&*index, target, &marks, &report)?;

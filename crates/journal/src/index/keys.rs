@@ -43,6 +43,13 @@ pub(crate) fn parse_block(key: &[u8]) -> Option<u64> {
     rest.is_empty().then_some(u64::from_be_bytes(seq))
 }
 
+/// The log in the key of a block.
+pub(crate) fn log_of_block(key: &[u8]) -> Option<LogKey> {
+    let (no, rest) = split::<2>(key.get(1..)?)?;
+    let (epoch, rest) = split::<4>(rest)?;
+    (rest.len() == 8).then_some((u16::from_be_bytes(no), u32::from_be_bytes(epoch)))
+}
+
 /// Key of the page of a run whose first entry is `first`.
 pub(crate) fn page(run: u64, first: &[u8]) -> Vec<u8> {
     let mut key = vec![b'S'];
@@ -101,6 +108,7 @@ mod tests {
             log: (u16, u32), seq: u64, other: u64, id: [u8; 16],
         ) {
             prop_assert_eq!(parse_block(&block(log, seq)), Some(seq));
+            prop_assert_eq!(log_of_block(&block(log, seq)), Some(log));
             prop_assert_eq!(block(log, seq).cmp(&block(log, other)), seq.cmp(&other));
             prop_assert_eq!(parse_run(&run(seq)), Some(seq));
             prop_assert_eq!(run(seq).cmp(&run(other)), seq.cmp(&other));

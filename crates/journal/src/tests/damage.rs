@@ -148,6 +148,27 @@ fn an_index_ahead_of_the_commit_files_is_damage_even_without_a_tail() {
 }
 
 #[test]
+fn a_journal_that_lost_all_commit_files_is_refused_with_what_tail_and_index_know() {
+    let (mut files, store, good) = sample();
+    files.retain(|(path, _)| path.extension().is_none());
+    let refusal = |files: &Files, store: &MemoryStore| {
+        let opened = open_memory(&MemoryDisk::with_files(files), store, SMALL);
+        let Err(OpenError::Damaged(report)) = opened else { panic!("{opened:?}") };
+        report.to_string()
+    };
+    let index = "the index names log number 1, epoch 1: [0..15); the index names log number 2, \
+                 epoch 1: [0..6)";
+    assert_eq!(good.len(), 15 + 6);
+    let text = refusal(&files, &store.reboot(0));
+    assert!(text.contains(index) && text.contains("; the tail file names group "), "{text}");
+    let text = refusal(&files, &MemoryStore::new());
+    assert!(text.contains("the tail file names") && !text.contains("index"), "{text}");
+    files.clear();
+    let text = refusal(&files, &store.reboot(0));
+    assert!(text.contains(index) && !text.contains("tail"), "{text}");
+}
+
+#[test]
 fn every_damaged_entry_of_the_index_is_seen_and_never_served() {
     let (files, store, good) = sample();
     drop(open_memory(&MemoryDisk::with_files(&files), &store, SMALL).unwrap());

@@ -13,6 +13,7 @@ mod index;
 mod mirror;
 mod model;
 mod paging;
+mod reading;
 mod real;
 mod subscribe;
 
