@@ -2,101 +2,24 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod support;
+
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 
-use evidence::checkpoint::Checkpoint;
 use evidence::hash::hex;
-use evidence::log::{LogName, origin};
-use evidence::merkle::Frontier;
-use evidence::record::{ActorRef, Classification, Draft, Header, ShortText, StreamRef, Urgency};
-use evidence::verify;
-use journal::{
-    Append, CommandClaim, CommandKey, Control, ExpectedVersion, Journal, Options, Role, Transaction,
-};
+use journal::{Control, Journal, Role, Transaction};
+use support::{CLAIM, STREAM, append, copy, draft, fixture, log, mirrored, options};
 
 /// Roots of the fixture's logs: what was promised then must hold for ever.
 const OWN_ROOT: &str = include_str!("../fixtures/journal_v1.own-root");
 const MIRROR_ROOT: &str = include_str!("../fixtures/journal_v1.mirror-root");
 
-const STREAM: StreamRef = StreamRef { kind: 2, id: [7; 16] };
-const CLAIM: CommandClaim = CommandClaim {
-    key: CommandKey { principal: [1; 16], command_id: [2; 16] },
-    request_hash: [3; 32],
-};
-
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/journal_v1")
-}
-
-fn options() -> Options {
-    Options { segment_bytes: 64 * 1024, free_space_watermark: 0, ..Options::default() }
-}
-
-fn log(name: &str) -> LogName {
-    name.parse().unwrap()
-}
-
-/// A draft that is the same in every run.
-fn draft(log_name: &LogName, number: u8, open: usize) -> Draft {
-    let header = Header {
-        event_id: [number; 16],
-        log: log_name.clone(),
-        epoch: 1,
-        seq: 0,
-        stream: STREAM,
-        stream_version: 1,
-        type_code: 0x0201,
-        schema_version: 1,
-        occurred_at: 1_760_000_000_000_000,
-        recorded_at: 0,
-        zone: ShortText::new("Asia/Almaty").unwrap(),
-        actor: ActorRef {
-            person: [9; 16],
-            post: ShortText::new("kz-75/clerk").unwrap(),
-            acting_for: [0; 16],
-        },
-        command_id: [2; 16],
-        causation_id: [0; 16],
-        correlation_id: [0; 16],
-        policy_version: 1,
-        calendar_version: 0,
-        classifier_version: 1,
-        classification: Classification::Official,
-        urgency: Urgency::Normal,
-        centre_head: None,
-        statement: None,
-        keys: Vec::new(),
-        attachments: Vec::new(),
-        trace: None,
-    };
-    Draft { header, blind: [number; 32], open: vec![number; open], sealed: Vec::new() }
-}
-
-fn append(name: &LogName, expected: u32, drafts: Vec<Draft>) -> Append {
-    let expected = ExpectedVersion::Exact(expected);
-    Append { log: name.clone(), expected, stream: STREAM, drafts }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 #[test]
 fn journal_version_1_opens_and_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("journal");
-    copy(&fixture(), &folder);
+    copy(&fixture("journal_v1"), &folder);
     let (journal, _) = Journal::open(&folder, options()).unwrap();
     let (own, mirror) = (log("kz-75"), log("kz/all"));
 
@@ -127,7 +50,7 @@ fn journal_version_1_opens_and_goes_on() {
 #[test]
 #[ignore = "writes the fixture of a release"]
 fn write_the_fixture() {
-    let folder = fixture();
+    let folder = fixture("journal_v1");
     assert!(!folder.exists(), "a released fixture is never written again");
     let (journal, _) = Journal::open(&folder, options()).unwrap();
     let (own, mirror) = (log("kz-75"), log("kz/all"));
@@ -155,22 +78,4 @@ fn write_the_fixture() {
     journal.close();
     // The index is rebuilt from the commit files; it belongs to sled's format, not to ours.
     drop(journal);
-}
-
-fn mirrored(name: &LogName) -> verify::VerifiedBatch {
-    let mut frontier = Frontier::new();
-    let mut records = Vec::new();
-    for number in 0..2_u8 {
-        let mut draft = draft(name, 10 + number, 50);
-        draft.header.seq = u64::from(number);
-        draft.header.stream_version = u32::from(number) + 1;
-        draft.header.recorded_at = 1_760_000_000_000_000 + i64::from(number);
-        draft.header.stream.id = [8; 16];
-        let record = draft.into_record().unwrap();
-        frontier.append(record.leaf_hash());
-        records.push(record.into_bytes());
-    }
-    let (size, root) = (frontier.size(), frontier.root());
-    let head = Checkpoint { origin: origin("adal.example", name, 1), size, root };
-    verify::admit(&Frontier::new(), name, 1, records, 0, &head, &[]).unwrap()
 }
