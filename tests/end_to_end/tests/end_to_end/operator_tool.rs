@@ -220,6 +220,8 @@ async fn operators_look_and_check() -> Result<()> {
     ensure!(rebuilt["records_folded"].as_u64() >= Some(13), "{rebuilt}");
     let report = centre.one(&["journal", "check"]).await?;
     ensure!(report["intact"] == true && report["damages"] == 0, "{report}");
+    ensure!(report["index_not_compared"].is_null(), "{report}");
+    ensure!(report["index_entries"].as_u64() > Some(0), "{report}");
     check_offline(&mut land).await
 }
 
@@ -331,6 +333,8 @@ async fn check_offline(land: &mut Land) -> Result<()> {
     ensure!(country.stop_region(OFFICE).await?, "the region did not end cleanly");
     let sound = ended(bare(&args)?, &args).await?;
     ensure!(sound.status == 0, "sound files: {}{}", sound.out, sound.err);
+    let said = "index not compared  files that no program has open are checked alone";
+    ensure!(sound.out.contains(said), "it does not say that the index was left out: {}", sound.out);
     let segment = data.join("journal/commits/0000000001.seg");
     let record = fs::read(country.installation.folder(OFFICE).join("record.bin"))?;
     let at = files::find(&fs::read(&segment)?, &record).context("the record is in the file")?;
