@@ -150,9 +150,6 @@ impl Journal {
         let is_answering = catalog.is_answering();
         let mut guard = self.writer()?;
         if !is_answering {
-            if let Err(report) = catalog.outcome() {
-                return Err(stop(&mut guard, report.to_string()));
-            }
             let refuse = |_| Err(CommitError::IndexBuilding { status: catalog.status() });
             return Ok((0..transactions).map(refuse).collect());
         }
@@ -276,7 +273,8 @@ impl Journal {
                 writer
             }
         };
-        match &mut writer.stopped {
+        self.heed_end(&mut writer);
+        match &writer.stopped {
             None => Ok(writer),
             Some(reason) => Err(JournalStopped { reason: reason.clone() }),
         }
@@ -284,7 +282,18 @@ impl Journal {
 
     /// The writer, stopped or not, to look at it.
     pub(crate) fn writer_even_stopped(&self) -> MutexGuard<'_, Writer> {
-        self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.heed_end(&mut writer);
+        writer
+    }
+
+    /// Stops the writer if the index has found that the commit files are damaged.
+    fn heed_end(&self, writer: &mut Writer) {
+        if writer.stopped.is_none()
+            && let Some(ended) = self.inner.ringer.ended()
+        {
+            writer.stop(&ended.reason);
+        }
     }
 
     /// The published state.

@@ -26,7 +26,7 @@ use crate::limits::SEGMENT_RANGE;
 use crate::recover::{self, Recovered, TailFile};
 use crate::report::{IndexStatus, OpenReport};
 use crate::room::Room;
-use crate::subscribe::Ringer;
+use crate::subscribe::{Bell, Ringer};
 use crate::tail::Mark;
 use crate::writer::{Counters, Place, Writer};
 
@@ -95,7 +95,9 @@ impl Journal {
         let target = Target { place: of, state: state.clone(), mark, tail, created, room: room_of };
         let seed = frame::seed(&active.header.journal);
         let frames = Arc::new(Frames::new(place.clone(), seed));
-        let (catalog, thread) = start_catalog(store, target, frames.clone(), &options)?;
+        let ringer = Ringer::default();
+        let shared = (frames.clone(), ringer.bell());
+        let (catalog, thread) = start_catalog(store, target, shared, &options)?;
         let report = OpenReport {
             created,
             segments: active.header.number,
@@ -109,7 +111,7 @@ impl Journal {
         let attachments = Arc::new(attachments::Store::new(place.clone(), room.clone()));
         attachments.remove_unfinished()?;
         room.keep_reserve();
-        let (id, ringer) = (active.header.journal, Ringer::default());
+        let id = active.header.journal;
         let writer = Writer {
             tail: tail_handle(&place, tail_file, &mark)?,
             sealed_bytes: sealed_bytes(&place, mark.segment)?,
@@ -144,12 +146,12 @@ impl Journal {
 fn start_catalog(
     store: Arc<dyn IndexStore>,
     target: Target,
-    frames: Arc<Frames>,
+    shared: (Arc<Frames>, Arc<Bell>),
     options: &Options,
 ) -> Result<(Arc<Catalog>, IndexThread), OpenError> {
     let applying = store.applying();
     let unindexed = Unindexed::new(target.place.clone(), target.mark.segment);
-    let catalog = Arc::new(Catalog::new(applying, unindexed, frames, options.index_patience));
+    let catalog = Arc::new(Catalog::new(applying, unindexed, shared, options.index_patience));
     if matches!(applying, Applying::Inline { .. }) {
         let opened = catalog.open(&*store, &target);
         opened.map_err(|reason| OpenError::Index(IndexError::new(reason)))?;

@@ -73,6 +73,9 @@ pub enum IndexStatus {
     },
     /// It answers everything.
     Ready,
+    /// The commit files are damaged, as was found when the index was compared with them. The
+    /// writer has stopped; reading by sequence goes on as far as it can.
+    Refused(Box<DamageReport>),
 }
 
 impl fmt::Display for IndexStatus {
@@ -85,6 +88,7 @@ impl fmt::Display for IndexStatus {
             }
             Self::Waiting { reason } => write!(f, "the index cannot be opened ({reason})"),
             Self::Ready => f.write_str("the index is ready"),
+            Self::Refused(report) => write!(f, "the index refused the commit files ({report})"),
         }
     }
 }

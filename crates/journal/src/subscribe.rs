@@ -52,6 +52,11 @@ impl Bell {
         });
     }
 
+    /// Why nothing will follow, if so.
+    pub(crate) fn ended(&self) -> Option<JournalStopped> {
+        self.held().ended.clone()
+    }
+
     fn change(&self, change: impl FnOnce(&mut Shared)) {
         let mut shared = self.held();
         change(&mut shared);

@@ -38,6 +38,7 @@ use crate::index::{Applying, Index};
 use crate::limits::{DRAIN_RECORDS, FRAME_HEADER, MAX_RECENT};
 use crate::replay::Items;
 use crate::segment::LogKey;
+use crate::subscribe::Bell;
 use crate::tail::Mark;
 use crate::transaction::CommandKey;
 
@@ -74,6 +75,8 @@ pub(crate) struct Catalog {
     changed: Condvar,
     unindexed: Unindexed,
     frames: Arc<Frames>,
+    /// Stops the writer and ends subscriptions if the commit files turn out to be damaged.
+    bell: Arc<Bell>,
     nanos: AtomicU64,
 }
 
@@ -90,7 +93,7 @@ impl Catalog {
     pub(crate) fn new(
         applying: Applying,
         unindexed: Unindexed,
-        frames: Arc<Frames>,
+        (frames, bell): (Arc<Frames>, Arc<Bell>),
         patience: Duration,
     ) -> Self {
         Self {
@@ -101,6 +104,7 @@ impl Catalog {
             view: RwLock::default(),
             filler: Mutex::default(),
             frames,
+            bell,
             progress: Mutex::default(),
             changed: Condvar::new(),
             unindexed,

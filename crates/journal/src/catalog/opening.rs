@@ -2,8 +2,9 @@
 //!
 //! `Opening → Counting → Ready` if the index can be continued: all its runs are read and compared
 //! with what they should hold. `Opening → Building → Ready` if it is missing or unusable. `Waiting`
-//! if it cannot even be built at present (a full disk, say), then again from the start. Reading by
-//! sequence works in every phase. Answers that could rest on the absence of a key (streams, events,
+//! if it cannot even be built at present (a full disk, say), then again from the start. `Refused`,
+//! for good, if the commit files turn out to be damaged: the writer stops, subscriptions end. Reading
+//! by sequence works in every phase. Answers that could rest on the absence of a key (streams, events,
 //! commands, and so every commit) wait for `Ready`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,7 +43,7 @@ enum Phase {
     Counting,
     Waiting(String),
     Ready(IndexOutcome),
-    /// The index knows of acknowledged groups that the commit files lack.
+    /// The commit files are damaged, or lack groups that the index knows.
     Refused(Box<DamageReport>),
 }
 
@@ -72,7 +73,7 @@ impl Catalog {
             Phase::Building(reason) => IndexStatus::Building { reason: reason.clone(), groups, of },
             Phase::Waiting(reason) => IndexStatus::Waiting { reason: reason.clone() },
             Phase::Ready(_) => IndexStatus::Ready,
-            Phase::Refused(report) => IndexStatus::Waiting { reason: report.to_string() },
+            Phase::Refused(report) => IndexStatus::Refused(report.clone()),
         }
     }
 
@@ -206,11 +207,15 @@ impl Catalog {
         Ok(())
     }
 
-    /// Notes that the commit files lack something that was acknowledged.
+    /// Notes that the commit files lack something that was acknowledged, and stops the writer: no
+    /// commit is under way, all of them wait for `Ready`.
     fn refuse(&self, target: &Target, damaged: Damaged) {
         let index = self.base();
         let report = damage::report(&target.place, damaged, target.tail, index.as_deref());
+        tracing::error!(%report, "the commit files are damaged");
+        let reason = report.to_string();
         self.enter(Phase::Refused(Box::new(report)));
+        self.bell.end(&reason);
     }
 
     /// Continues the index that is there. Moves an unusable one out of the way.

@@ -181,6 +181,37 @@ fn an_index_that_hangs_does_not_keep_anyone_from_reading() {
 }
 
 #[test]
+fn damage_that_is_found_after_open_stops_the_writer_and_ends_subscriptions() {
+    let (disk, store, journal) = memory();
+    commit(&journal, transaction(append("kz-75", stream(1), &[1], 100))).unwrap();
+    let mut older = disk.files();
+    commit(&journal, transaction(append("kz-75", stream(1), &[2], 100))).unwrap();
+    journal.flush_index().unwrap();
+    drop(journal);
+    // Without the tail file only the index knows that there was more.
+    older.retain(|(path, _)| !path.ends_with("tail"));
+    let gate = Gate::new(store, false, 0);
+    let (journal, _) = open(&MemoryDisk::with_files(&older), gate.clone());
+    let mut follower = journal.subscribe(&name("kz-75"), 1, 0);
+    assert_eq!(follower.next(10, usize::MAX, Duration::ZERO).unwrap().len(), 1);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| follower.next(10, usize::MAX, Duration::from_secs(60)));
+        gate.open.store(true, Ordering::SeqCst);
+        let ended = waits.join().unwrap().unwrap_err();
+        assert!(ended.to_string().contains("the index knows group 4"), "{ended}");
+    });
+    // At once, before anybody commits.
+    assert!(journal.stats().stopped);
+    let IndexStatus::Refused(report) = journal.index_status() else { panic!() };
+    assert!(report.what.contains("the index knows group 4"), "{report}");
+    assert_eq!(journal.writer().err().unwrap().reason, report.to_string());
+    assert!(!journal.wait_for_index(Duration::from_secs(60)));
+    let stopped = journal.commit(vec![transaction(append("kz-75", stream(1), &[3], 10))], 1);
+    assert_eq!(stopped.unwrap_err().reason, report.to_string());
+    assert_eq!(read_own(&journal).len(), 1, "reading goes on");
+}
+
+#[test]
 fn an_index_that_cannot_be_opened_or_built_now_is_tried_again() {
     let (disk, store, records, _) = sample();
     let gate = Gate::new(store, true, 3);

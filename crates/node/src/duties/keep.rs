@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use journal::CommitError;
+use journal::{CommitError, IndexStatus};
 
 use crate::office::{Office, SharedOffice};
 use crate::project::chain;
@@ -20,7 +20,7 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
         tokio::select! {
             () = stopping.cancelled() => return Ok(()),
             changed = grown.changed() => {
-                changed.map_err(|ended| ended.to_string())?;
+                changed.map_err(|ended| reason(&office, ended.to_string()))?;
             }
         }
         tokio::select! {
@@ -29,9 +29,16 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
         }
         let journal = office.journal.clone();
         let flushed = tokio::task::spawn_blocking(move || journal.flush_index()).await;
-        flushed
-            .map_err(|error| error.to_string())?
-            .map_err(|error| format!("flush the index: {}", chain(&error)))?;
+        let failed = |error| reason(&office, format!("flush the index: {}", chain(&error)));
+        flushed.map_err(|error| error.to_string())?.map_err(failed)?;
+    }
+}
+
+/// Why the journal has stopped: the damage that its index found, if it was that, else `other`.
+fn reason(office: &Office, other: String) -> String {
+    match office.journal.index_status() {
+        IndexStatus::Refused(report) => report.to_string(),
+        _ => other,
     }
 }
 
@@ -45,17 +52,66 @@ pub fn heed(office: &Office, error: &CommitError) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::process::Command;
+
     use journal::{Control, Transaction};
+    use telemetry::Metrics;
 
     use super::*;
-    use crate::testing::{desk, log};
+    use crate::start;
+    use crate::supervisor::{OnEnd, Supervisor};
+    use crate::testing::{Desk, desk, log};
+
+    /// Writes a control fact.
+    async fn note(office: &Office) {
+        let controls = vec![Control { key: b"a".to_vec(), value: Vec::new() }];
+        let transaction = Transaction { controls, ..Transaction::default() };
+        office.writer.write(transaction).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn damage_that_the_index_finds_after_open_ends_the_node_with_the_report() {
+        let Desk { office, dir } = desk("KZ-75").await;
+        let journal = dir.path().join("data/journal");
+        let segment = journal.join("commits/0000000001.seg");
+        note(&office).await;
+        let older = fs::read(&segment).unwrap();
+        note(&office).await;
+        office.journal.flush_index().unwrap();
+        let options = office.options.clone();
+        // The writer's thread holds the journal until the last handle is gone.
+        let mut grown = office.writer.grown();
+        drop(office);
+        while grown.changed().await.is_ok() {}
+        // Without the tail file only the index knows that there was more; and sled hangs on it.
+        fs::write(&segment, older).unwrap();
+        fs::remove_file(journal.join("tail")).unwrap();
+        let hanging = journal.join("index/conf");
+        fs::remove_file(&hanging).unwrap();
+        assert!(Command::new("mkfifo").arg(&hanging).status().unwrap().success());
+        let supervisor = Supervisor::new();
+        let open = || start::open(options.clone(), Metrics::disabled(), supervisor.clone());
+        let office = loop {
+            match open().await {
+                Ok(office) => break office,
+                Err(error) => assert!(format!("{error:#}").contains("in use"), "{error:#}"),
+            }
+        };
+        assert_eq!(office.journal.index_status(), IndexStatus::Opening);
+        supervisor.spawn("keep the index", OnEnd::StopNode, run(office.clone()));
+        let _pipe = fs::File::options().read(true).write(true).open(&hanging).unwrap();
+        supervisor.stopped().await;
+        let ended = supervisor.drain(Duration::from_secs(60)).await.unwrap_err();
+        let IndexStatus::Refused(report) = office.journal.index_status() else { panic!("{ended}") };
+        assert!(report.what.contains("the index knows group"), "{report}");
+        assert_eq!(ended, format!("keep the index: {report}"));
+    }
 
     #[tokio::test]
     async fn a_flush_that_fails_ends_the_duty() {
         let desk = desk("KZ-75").await;
-        let controls = vec![Control { key: b"a".to_vec(), value: Vec::new() }];
-        let transaction = Transaction { controls, ..Transaction::default() };
-        desk.office.writer.write(transaction).await.unwrap();
+        note(&desk.office).await;
         desk.office.journal.close();
         let ended = run(desk.office.clone()).await.unwrap_err();
         assert!(ended.starts_with("flush the index"), "{ended}");

@@ -59,6 +59,7 @@ fn index(status: &IndexStatus) -> (&'static str, String) {
             ("building", format!("{groups} of {of} groups: {reason}"))
         }
         IndexStatus::Waiting { reason } => ("waiting", reason.clone()),
+        IndexStatus::Refused(report) => ("refused", report.to_string()),
     }
 }
 

@@ -34,6 +34,9 @@ pub fn wait_for_index(journal: &Journal) -> Result<(), String> {
             return Ok(());
         }
         let status = journal.index_status();
+        if let IndexStatus::Refused(report) = status {
+            return Err(report.to_string());
+        }
         let hopeless = matches!(status, IndexStatus::Waiting { .. });
         if begun.elapsed() > if hopeless { HOPELESS } else { PATIENCE } {
             return Err(status.to_string());
