@@ -330,6 +330,18 @@ pub enum SubscribeError {
     Read(#[from] ReadError),
 }
 
+/// Why an index does not open.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IndexOpenError {
+    /// Someone has it open: a handle of this process that is on its way out. Nothing is wrong with
+    /// it; try again.
+    #[error("index: another handle still has it open")]
+    InUse,
+    /// Whatever else keeps it from opening.
+    #[error(transparent)]
+    Failed(#[from] IndexError),
+}
+
 /// Why the index failed, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("index: {reason}")]

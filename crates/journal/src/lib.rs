@@ -76,8 +76,8 @@ pub use check::{
     stat_files,
 };
 pub use error::{
-    CommitError, IndexError, JournalStopped, OpenError, PageError, ReadError, SubscribeError,
-    TokenError,
+    CommitError, IndexError, IndexOpenError, JournalStopped, OpenError, PageError, ReadError,
+    SubscribeError, TokenError,
 };
 pub use journal::{Journal, Options};
 pub use paging::{Direction, Page, PageToken, Point, Query};

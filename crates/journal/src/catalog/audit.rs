@@ -30,7 +30,7 @@ pub(crate) struct Audit {
     /// The runs that are left to read; all together hold exactly the groups that are compared.
     runs: Vec<Arc<Run>>,
     /// The run that is being read, and what was found in it so far.
-    reading: Option<(Arc<Run>, Cursor, Contents)>,
+    reading: Option<(Cursor, Contents)>,
     /// Runs whose descriptions are not right.
     undescribed: Vec<Lack>,
     found: Contents,
@@ -139,8 +139,8 @@ impl Audit {
         if !self.undescribed.is_empty() {
             return Some(std::mem::take(&mut self.undescribed));
         }
-        let next = || self.runs.pop().map(|run| (run.clone(), run.cursor(), Contents::NONE));
-        let (run, mut cursor, mut contents) = self.reading.take().or_else(next)?;
+        let next = || self.runs.pop().map(|run| (Cursor::new(run), Contents::NONE));
+        let (mut cursor, mut contents) = self.reading.take().or_else(next)?;
         let mut bytes = 0;
         let is_right = loop {
             match cursor.next(&*self.index) {
@@ -148,7 +148,7 @@ impl Audit {
                     contents.add(&entry);
                     bytes += entry.bytes().len();
                 }
-                Ok(None) => break Some(contents == run.contents),
+                Ok(None) => break Some(contents == cursor.run().contents),
                 Err(_) => break Some(false),
             }
             if bytes >= MAX_VALUE {
@@ -156,12 +156,14 @@ impl Audit {
             }
         };
         self.bytes += bytes as u64;
-        let lack = || Lack { place: None, what: format!("run {} is damaged", run.no) };
         match is_right {
             Some(true) => Some(Vec::new()),
-            Some(false) => Some(vec![lack()]),
+            Some(false) => {
+                let what = format!("run {} is damaged", cursor.run().no);
+                Some(vec![Lack { place: None, what }])
+            }
             None => {
-                self.reading = Some((run, cursor, contents));
+                self.reading = Some((cursor, contents));
                 Some(Vec::new())
             }
         }

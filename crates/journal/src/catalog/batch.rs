@@ -12,10 +12,14 @@ use crate::index::entry::Entry;
 use crate::index::keys::{self, GUARD};
 use crate::index::{Index, IndexBatch};
 use crate::segment::LogKey;
+use crate::tail::Mark;
 
 /// The last block of each log as it was written last, without its checksum, and one behind its
 /// last sequence: what the next records of the log continue.
 pub(crate) type Tails = HashMap<LogKey, (u64, Vec<u8>)>;
+
+/// Entries that are merged in one step: a few hundredths of a second.
+const STEP: u64 = if cfg!(test) { 1024 } else { 16_384 };
 
 /// What filling the index continues.
 #[derive(Default)]
@@ -44,6 +48,26 @@ impl Filler {
             return index.swap(vec![applied], Vec::new());
         }
         self.runs.add(index, &entries, mark, applied)
+    }
+
+    /// Merges a little of what should be merged; returns whether something is left.
+    pub(crate) fn step(&mut self, index: &dyn Index) -> Result<bool, IndexError> {
+        if let Some(end) = self.runs.about_to_end().filter(|end| end.group > self.flushed)
+            && let Some(mark) = Lookup(index).mark(keys::APPLIED)?
+        {
+            debug_assert!(mark.group >= end.group);
+            self.settle(index, mark)?;
+        }
+        self.runs.step(index, STEP)?;
+        Ok(self.runs.is_due())
+    }
+
+    /// Notes that everything up to `mark` is applied, and makes that and all before it durable.
+    pub(crate) fn settle(&mut self, index: &dyn Index, mark: Mark) -> Result<(), IndexError> {
+        index.apply(vec![keys::entry(keys::FLUSHED, &mark.encode())])?;
+        index.flush()?;
+        self.flushed = mark.group;
+        Ok(())
     }
 }
 

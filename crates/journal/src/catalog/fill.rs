@@ -8,7 +8,7 @@ use super::recent::Recent;
 use super::runs::{self, Runs};
 use crate::damage::Damaged;
 use crate::disk::OpenMode;
-use crate::error::{IndexError, OpenError};
+use crate::error::{IndexError, IndexOpenError, OpenError};
 use crate::files;
 use crate::group::{TRAILER, decode_trailer};
 use crate::index::Index;
@@ -71,6 +71,15 @@ impl From<IndexError> for FillError {
     }
 }
 
+impl From<IndexOpenError> for FillError {
+    fn from(error: IndexOpenError) -> Self {
+        match error {
+            IndexOpenError::InUse => Self::Later(error.to_string()),
+            IndexOpenError::Failed(error) => error.into(),
+        }
+    }
+}
+
 impl From<OpenError> for FillError {
     fn from(error: OpenError) -> Self {
         Self::Later(error.to_string())
@@ -129,7 +138,7 @@ pub(crate) fn advance(
     let behind = target.mark.group - marks.flushed.group;
     if behind > 0 || from != marks.flushed {
         fill_from(index, target, from, &mut filler, report)?;
-        settle(index, target.mark)?;
+        filler.settle(index, target.mark)?;
     }
     agrees(index, target, &filler, &stop)?;
     let outcome = match behind {
@@ -151,15 +160,9 @@ pub(crate) fn build(
     let mut filler = Filler::default();
     index.apply(vec![keys::entry(keys::LAYOUT, &keys::LAYOUT_NO.to_be_bytes())])?;
     fill_from(index, target, START, &mut filler, report)?;
-    settle(index, target.mark)?;
+    filler.settle(index, target.mark)?;
     agrees(index, target, &filler, &|| !report(target.mark.group))?;
     Ok(filler)
-}
-
-/// Notes that everything up to `mark` is applied, and makes that and all before it durable.
-pub(crate) fn settle(index: &dyn Index, mark: Mark) -> Result<(), IndexError> {
-    index.apply(vec![keys::entry(keys::FLUSHED, &mark.encode())])?;
-    index.flush()
 }
 
 /// Whether the commit files have a group that ends at `mark`.
@@ -220,14 +223,30 @@ fn fill_from(
                 }
             }
             if recent.count >= DRAIN_RECORDS {
-                filler.apply(index, &std::mem::take(&mut recent))?;
-                if !report(scanner.next_group - 1) {
-                    return Err(FillError::Stopped);
-                }
+                let groups = scanner.next_group - 1;
+                fill(index, filler, std::mem::take(&mut recent), &|| report(groups))?;
             }
         }
     }
-    Ok(filler.apply(index, &recent)?)
+    fill(index, filler, recent, &|| report(target.mark.group))
+}
+
+/// Applies what is in `recent`, and merges what should be merged.
+fn fill(
+    index: &dyn Index,
+    filler: &mut Filler,
+    recent: Recent,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<(), FillError> {
+    filler.apply(index, &recent)?;
+    loop {
+        if !goes_on() {
+            return Err(FillError::Stopped);
+        }
+        if !filler.step(index)? {
+            return Ok(());
+        }
+    }
 }
 
 /// The tree nodes of one log, read from the index.

@@ -165,7 +165,7 @@ impl Search<'_> {
     pub(crate) fn all(&self, from: &Entry, to: &Entry) -> Result<Vec<Entry>, ReadError> {
         let mut all = Vec::new();
         for run in self.runs.iter().filter(|run| run.may_hold(from.subject())) {
-            run.visit(self.index, from.bytes(), to.bytes(), &mut |entry| all.push(*entry))?;
+            run.visit(self.index, from, to, &mut |entry| all.push(*entry))?;
         }
         all.sort_unstable();
         Ok(all)

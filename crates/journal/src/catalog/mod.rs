@@ -182,6 +182,9 @@ impl Catalog {
         // The thread may be waited for: it has taken everything.
         self.tell(|_| ());
         filler.apply(&*index, &leaving)?;
+        if let Applying::Inline { .. } = self.applying {
+            while filler.step(&*index)? {}
+        }
         self.show(&filler);
         self.layers.write().unwrap_or_else(PoisonError::into_inner).leaving = None;
         self.nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
@@ -192,9 +195,22 @@ impl Catalog {
         self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Shows the runs to readers.
+    /// Shows the runs to readers, and says whether some should be merged.
     fn show(&self, filler: &Filler) {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = filler.runs.view();
+        self.tell(|progress| progress.merging = filler.runs.is_due());
+    }
+
+    /// Merges a little of what should be merged; new groups may be drained in between. Returns
+    /// whether merging lags behind what is added.
+    fn merge(&self) -> Result<bool, IndexError> {
+        let Some(index) = self.base() else { return Ok(false) };
+        let mut filler = self.filler.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = Instant::now();
+        filler.step(&*index)?;
+        self.show(&filler);
+        self.nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        Ok(filler.runs.is_owing())
     }
 
     /// Makes the index survive a power cut with everything that was published up to now.
@@ -212,8 +228,7 @@ impl Catalog {
             let mark = Lookup(&*index).mark(keys::APPLIED)?;
             // On a full disk every write of the index counts.
             if let Some(mark) = mark.filter(|mark| mark.group > filler.flushed) {
-                fill::settle(&*index, mark)?;
-                filler.flushed = mark.group;
+                filler.settle(&*index, mark)?;
             }
             Ok(())
         });

@@ -15,7 +15,7 @@ use super::Catalog;
 use super::batch::Filler;
 use super::fill::{self, FillError, Target};
 use crate::damage::{self, Damaged};
-use crate::error::{IndexError, ReadError};
+use crate::error::{IndexError, IndexOpenError, ReadError};
 use crate::index::{Index, IndexStore};
 use crate::limits::{DRAIN_RECORDS, RETRY_WAIT};
 use crate::report::{DamageReport, IndexOutcome, IndexStatus};
@@ -28,6 +28,8 @@ pub(super) struct Progress {
     groups: u64,
     /// Groups to be filled in.
     of: u64,
+    /// Runs of the index should be merged.
+    pub merging: bool,
     /// The journal is being closed.
     pub stopping: bool,
     /// The index failed after it was ready: nothing more can be written.
@@ -124,7 +126,7 @@ impl Catalog {
         self.tell(|progress| progress.stopping = true);
     }
 
-    fn stopping(&self) -> bool {
+    pub(crate) fn stopping(&self) -> bool {
         self.progress().stopping
     }
 
@@ -143,21 +145,33 @@ impl Catalog {
         self.tell(|progress| progress.failed = Some(failed));
     }
 
-    /// Moves what waits to the index whenever there is enough of it.
+    /// Moves what waits to the index whenever there is enough of it, and merges runs meanwhile: a
+    /// little between two drains, more if many runs were added since a merge began.
     fn keep_draining(&self) -> Result<(), IndexError> {
         loop {
-            {
+            let is_enough = {
+                let enough = || self.layers().open.count >= DRAIN_RECORDS;
                 let mut progress = self.progress();
-                while !progress.stopping && self.layers().open.count < DRAIN_RECORDS {
+                while !progress.stopping && !progress.merging && !enough() {
                     let waited = self.changed.wait(progress);
                     progress = waited.unwrap_or_else(PoisonError::into_inner);
                 }
-                if progress.stopping || progress.failed.is_some() {
-                    return Ok(());
-                }
+                enough()
+            };
+            if self.is_ending() {
+                return Ok(());
             }
-            self.drain()?;
+            if is_enough {
+                self.drain()?;
+            }
+            while !self.is_ending() && self.progress().merging && self.merge()? {}
         }
+    }
+
+    /// Whether the thread has nothing more to do.
+    fn is_ending(&self) -> bool {
+        let progress = self.progress();
+        progress.stopping || progress.failed.is_some()
     }
 
     /// Opens the index, again and again where it is only the moment that forbids it.
@@ -271,7 +285,12 @@ impl Catalog {
         reason: String,
     ) -> Result<(), FillError> {
         self.enter(Phase::Building(reason));
-        let built = store.open().map_err(FillError::from).and_then(|index| {
+        // An index that someone else has open is not this one's to remove.
+        let index = match store.open() {
+            Err(error @ IndexOpenError::InUse) => return Err(error.into()),
+            opened => opened.map_err(FillError::from),
+        };
+        let built = index.and_then(|index| {
             let filler = fill::build(&*index, target, &|groups| self.filled(groups, target))?;
             self.take(filler);
             Ok(index)

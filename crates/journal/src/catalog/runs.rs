@@ -1,11 +1,14 @@
 //! The runs of the index, oldest first, each continuing the one before it.
 //!
 //! Every drain adds a run; runs of one size are merged when there are eight of them, so that a
-//! question looks at few. Readers hold a view; the pages of a merged run are removed when no view
-//! holds it any more.
+//! question looks at few. A merge goes in steps between which new runs may be added and the journal
+//! may be closed: until its run is described in place of the old ones, in one batch, these are in
+//! force, and what a crash or a close leaves of it is removed at the next open. Readers hold a view;
+//! the pages of a merged run are removed when no view holds it any more.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ::sled::IVec;
@@ -15,19 +18,25 @@ use crate::error::{IndexError, ReadError};
 use crate::index::Index;
 use crate::index::entry::Entry;
 use crate::index::keys;
-use crate::index::run::{Contents, Run, remove_pages};
+use crate::index::run::{Contents, Cursor, Run, RunWriter, remove_pages};
 use crate::tail::Mark;
 
 /// Runs as a reader sees them.
 pub(crate) type View = Arc<Vec<Arc<Run>>>;
 
-/// So many runs of one size become one: each entry is written about four times on its way to a
-/// million records, and a question asks at most seven filters for each size.
+/// So many runs of one size, or smaller ones behind them, become one: each entry is written four or
+/// five times on its way to a million records, and a question asks about seven filters for each
+/// size.
 const FANOUT: usize = 8;
-/// Runs up to this many entries are of the smallest size.
-const SMALLEST: u64 = 512;
-/// Runs of this size (two million entries) are not merged any more: it would take too long at once.
+/// Most runs that are merged at once: their descriptions are removed in one batch.
+const MOST: usize = 32;
+/// Runs of fewer entries are of the smallest size, 0; each further size begins at [`FANOUT`] times
+/// as many.
+const SMALLEST: u64 = 4096;
+/// Runs of this size (from 2,097,152 entries on) are not merged any more.
 const LARGEST: u32 = 4;
+/// Pages of a merged run that are removed in one step.
+const SWEPT: usize = 256;
 
 /// The writing side: only who fills the index has it.
 #[derive(Default)]
@@ -35,8 +44,26 @@ pub(crate) struct Runs {
     view: View,
     /// Number of the next run.
     next: u64,
+    merging: Option<Merging>,
+    /// Entries that should be merged before many more are added.
+    debt: u64,
     /// Merged runs whose pages may still be read.
     retired: Vec<Arc<Run>>,
+}
+
+/// A merge under way.
+struct Merging {
+    /// Which runs of the view become one; more may have been added behind them.
+    of: Range<usize>,
+    merged: Merged,
+    written: Written,
+}
+
+/// How far the new run is.
+enum Written {
+    Partly(Box<RunWriter>),
+    /// Its pages are there, its description is not.
+    Whole(Arc<Run>),
 }
 
 impl Runs {
@@ -59,13 +86,13 @@ impl Runs {
         let lacks = || FillError::unusable("it lacks entries");
         let (mut runs, mut behind) = (Vec::new(), Vec::new());
         for (no, description) in described.iter().filter(|_| good) {
-            let run = Run::load(index, *no, description);
+            let run = Run::load(index, *no, description, stop);
+            if stop() {
+                return Err(FillError::Stopped);
+            }
             match run.map_err(|_| lacks())?.ok_or_else(lacks)? {
                 run if run.to.group <= flushed.group => runs.push(run),
                 run => behind.push(run),
-            }
-            if stop() {
-                return Err(FillError::Stopped);
             }
         }
         runs.sort_by_key(|run| run.to.group);
@@ -83,9 +110,9 @@ impl Runs {
         }
         let mut live: Vec<u64> = runs.iter().map(|run| run.no).collect();
         live.sort_unstable();
-        tidy(index, &live)?;
+        tidy(index, &live, stop)?;
         let next = live.last().map_or(0, |last| last + 1);
-        Ok((Self { view: Arc::new(runs), next, retired: Vec::new() }, from))
+        Ok((Self { view: Arc::new(runs), next, ..Self::default() }, from))
     }
 
     /// What readers may have.
@@ -93,7 +120,7 @@ impl Runs {
         self.view.clone()
     }
 
-    /// Adds sorted entries of groups up to `to`, and merges runs.
+    /// Adds sorted entries of groups up to `to`.
     pub(crate) fn add(
         &mut self,
         index: &dyn Index,
@@ -101,18 +128,18 @@ impl Runs {
         to: Mark,
         applied: (IVec, IVec),
     ) -> Result<(), IndexError> {
-        let mut left = entries.iter().copied();
-        let label = (self.take_no(), to, entries.len() as u64);
-        let run = Run::write(index, label, &mut || Ok(left.next())).map_err(failed)?;
+        let mut writer = RunWriter::new(self.take_no(), to, entries.len() as u64);
+        entries.iter().try_for_each(|entry| writer.add(index, entry))?;
+        let run = writer.finish(index)?;
         // The run is there when its description is, together with the mark that says so.
         index.swap(vec![run.description(), applied], Vec::new())?;
-        let mut runs = self.view.to_vec();
-        runs.push(run);
-        self.view = Arc::new(runs);
-        while let Some(from) = self.mergeable() {
-            self.merge(index, from)?;
+        Arc::make_mut(&mut self.view).push(run);
+        // An entry goes through at most so many merges.
+        self.debt += entries.len() as u64 * u64::from(LARGEST);
+        if !self.is_due() {
+            self.debt = 0;
         }
-        self.sweep(index)
+        Ok(())
     }
 
     fn take_no(&mut self) -> u64 {
@@ -120,58 +147,120 @@ impl Runs {
         self.next - 1
     }
 
-    /// The first of the last runs that should become one.
-    fn mergeable(&self) -> Option<usize> {
-        let largest = class(self.view.last()?);
-        let tail = self.view.iter().rev().take_while(|run| class(run) <= largest).count();
-        (largest < LARGEST && tail >= FANOUT).then(|| self.view.len() - tail)
+    /// Whether there is something to merge or to remove.
+    pub(crate) fn is_due(&self) -> bool {
+        self.merging.is_some() || mergeable(&self.view).is_some() || self.swept().is_some()
     }
 
-    /// Makes one run of those from `from` on.
-    fn merge(&mut self, index: &dyn Index, from: usize) -> Result<(), IndexError> {
-        let old = self.view[from..].to_vec();
-        let Some(to) = old.last().map(|run| run.to) else { return Ok(()) };
-        let most = old.iter().map(|run| run.contents.len()).sum();
-        let mut merged = Merged::new(index, &old).map_err(failed)?;
-        let label = (self.take_no(), to, most);
-        let run = Run::write(index, label, &mut || merged.next(index)).map_err(failed)?;
-        let removed = old.iter().map(|run| keys::run(run.no).as_slice().into());
-        index.swap(vec![run.description()], removed.collect())?;
-        let mut runs = self.view[..from].to_vec();
-        runs.push(run);
-        self.view = Arc::new(runs);
+    /// Whether merging lags behind what is added.
+    pub(crate) fn is_owing(&self) -> bool {
+        self.debt > 0 && self.is_due()
+    }
+
+    /// The last group of a large merged run that the next step will put in force. It should be
+    /// behind the mark of the last flush by then: a run ahead of it is dropped after a crash, and
+    /// all its entries would have to be filled in again.
+    pub(crate) fn about_to_end(&self) -> Option<Mark> {
+        match &self.merging.as_ref()?.written {
+            Written::Whole(run) if class(run) > 0 => Some(run.to),
+            _ => None,
+        }
+    }
+
+    /// Does a piece of what is due, about as much as merging `most` entries.
+    pub(crate) fn step(&mut self, index: &dyn Index, most: u64) -> Result<(), IndexError> {
+        if self.merging.is_none() {
+            if let Some(at) = self.swept() {
+                if !self.retired[at].remove(index, SWEPT)? {
+                    self.retired.remove(at);
+                }
+                return Ok(());
+            }
+            let Some(of) = mergeable(&self.view) else { return Ok(()) };
+            self.begin(index, of)?;
+        }
+        let Some(mut merging) = self.merging.take() else { return Ok(()) };
+        match merging.written {
+            Written::Partly(mut writer) => {
+                self.debt = self.debt.saturating_sub(most);
+                let ended = merging.merged.copy(index, &mut writer, most).map_err(failed)?;
+                merging.written = match ended {
+                    true => Written::Whole(writer.finish(index)?),
+                    false => Written::Partly(writer),
+                };
+                self.merging = Some(merging);
+                Ok(())
+            }
+            Written::Whole(run) => self.end(index, merging.of, run),
+        }
+    }
+
+    /// Begins a merge.
+    fn begin(&mut self, index: &dyn Index, of: Range<usize>) -> Result<(), IndexError> {
+        let Some((old, last)) = self.view.get(of.clone()).and_then(|old| Some((old, old.last()?)))
+        else {
+            return Ok(());
+        };
+        let (to, most) = (last.to, contents(old).len());
+        let merged = Merged::new(index, old).map_err(failed)?;
+        let writer = Box::new(RunWriter::new(self.take_no(), to, most));
+        self.merging = Some(Merging { of, merged, written: Written::Partly(writer) });
+        Ok(())
+    }
+
+    /// Puts a merged run in the place of the old ones.
+    fn end(
+        &mut self,
+        index: &dyn Index,
+        of: Range<usize>,
+        run: Arc<Run>,
+    ) -> Result<(), IndexError> {
+        let old = self.view[of.clone()].iter().map(|run| keys::run(run.no).as_slice().into());
+        index.swap(vec![run.description()], old.collect())?;
+        let old = Arc::make_mut(&mut self.view).splice(of, [run]);
         self.retired.extend(old);
         Ok(())
     }
 
-    /// Removes the pages of merged runs that nobody reads any more.
-    fn sweep(&mut self, index: &dyn Index) -> Result<(), IndexError> {
-        let mut kept = Vec::new();
-        for run in self.retired.drain(..) {
-            if Arc::strong_count(&run) > 1 {
-                kept.push(run);
-            } else {
-                run.remove(index)?;
-            }
-        }
-        self.retired = kept;
-        Ok(())
+    /// A merged run that nobody reads any more.
+    fn swept(&self) -> Option<usize> {
+        self.retired.iter().position(|run| Arc::strong_count(run) == 1)
     }
 }
 
+/// Which neighbouring runs should become one, the smallest first: those that end with a run of a
+/// size and hold no larger one, if there are many of them.
+fn mergeable(runs: &[Arc<Run>]) -> Option<Range<usize>> {
+    let ending_with = |(at, last): (usize, &Arc<Run>)| {
+        let size = class(last);
+        let count = runs[..=at].iter().rev().take_while(|run| class(run) <= size).count();
+        let from = at + 1 - count;
+        (size < LARGEST && count >= FANOUT).then(|| (size, from..from + count.min(MOST)))
+    };
+    let all = runs.iter().enumerate().filter_map(ending_with);
+    all.min_by_key(|(size, of)| (*size, of.start, Reverse(of.end))).map(|(_, of)| of)
+}
+
 /// Removes pages of runs that are not `live` (which is sorted).
-fn tidy(index: &dyn Index, live: &[u64]) -> Result<(), IndexError> {
+fn tidy(index: &dyn Index, live: &[u64], stop: &dyn Fn() -> bool) -> Result<(), FillError> {
     let starts = std::iter::once(0).chain(live.iter().map(|no| no + 1));
     let ends = live.iter().copied().chain([u64::MAX]);
     for (start, end) in starts.zip(ends).filter(|(start, end)| start < end) {
-        remove_pages(index, &keys::page(start, &[]), &keys::page(end, &[]))?;
+        while remove_pages(index, &keys::page(start, &[]), &keys::page(end, &[]), SWEPT)? {
+            if stop() {
+                return Err(FillError::Stopped);
+            }
+        }
     }
     Ok(())
 }
 
-/// Size of a run: how often the smallest size must be multiplied by eight.
+/// Size of a run.
 fn class(run: &Arc<Run>) -> u32 {
-    (run.contents.len() / SMALLEST).max(1).ilog2() / FANOUT.ilog2()
+    match run.contents.len() / SMALLEST {
+        0 => 0,
+        times => times.ilog2() / FANOUT.ilog2() + 1,
+    }
 }
 
 /// What many runs hold.
@@ -191,19 +280,33 @@ fn failed(error: ReadError) -> IndexError {
 
 /// Sorted runs as one.
 struct Merged {
-    cursors: Vec<crate::index::run::Cursor>,
+    cursors: Vec<Cursor>,
     heads: BinaryHeap<Reverse<(Entry, usize)>>,
     before: Option<Entry>,
 }
 
 impl Merged {
     fn new(index: &dyn Index, runs: &[Arc<Run>]) -> Result<Self, ReadError> {
-        let mut cursors: Vec<_> = runs.iter().map(|run| run.cursor()).collect();
+        let mut cursors: Vec<_> = runs.iter().cloned().map(Cursor::new).collect();
         let mut heads = BinaryHeap::new();
         for (i, cursor) in cursors.iter_mut().enumerate() {
             heads.extend(cursor.next(index)?.map(|entry| Reverse((entry, i))));
         }
         Ok(Self { cursors, heads, before: None })
+    }
+
+    /// Writes the next `most` entries; returns whether that was all.
+    fn copy(
+        &mut self,
+        index: &dyn Index,
+        to: &mut RunWriter,
+        most: u64,
+    ) -> Result<bool, ReadError> {
+        for _ in 0..most {
+            let Some(entry) = self.next(index)? else { return Ok(true) };
+            to.add(index, &entry)?;
+        }
+        Ok(false)
     }
 
     /// The next entry; what several runs have comes once.

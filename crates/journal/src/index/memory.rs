@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ::sled::IVec;
 
 use super::{Applying, Entry, Index, IndexBatch, IndexStore};
-use crate::error::IndexError;
+use crate::error::{IndexError, IndexOpenError};
 
 /// Entries that survive a crash together.
 const PIECE: usize = 3;
@@ -78,7 +78,7 @@ impl IndexStore for MemoryStore {
         self.held().exists
     }
 
-    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+    fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError> {
         self.held().exists = true;
         Ok(Arc::new(MemoryIndex(self.clone())))
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ::sled::IVec;
 
-use crate::error::IndexError;
+use crate::error::{IndexError, IndexOpenError};
 
 pub(crate) mod block;
 pub(crate) mod entry;
@@ -96,8 +96,9 @@ pub trait IndexStore: Send + Sync {
     /// Opens the index, an empty one if there is none.
     ///
     /// # Errors
-    /// Whatever keeps it from opening: an error, a panic or a hang inside.
-    fn open(&self) -> Result<Arc<dyn Index>, IndexError>;
+    /// [`IndexOpenError::InUse`], or whatever else keeps it from opening: an error, a panic or a
+    /// hang inside.
+    fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError>;
 
     /// Moves an unusable index out of the way; returns where to, or `None` if there is none.
     ///

@@ -3,6 +3,9 @@
 //! One key of sled for each event, version and command cost six microseconds and 250 bytes; a
 //! hundred of them in one value cost a hundredth. A run is described by its own entry, which is
 //! stored after its pages: pages of a run that is not described are left-overs of a crash.
+//!
+//! The first entry of every page is kept in memory, 45 bytes for each 4 KB: a question knows which
+//! page has its answer, so a page that sled has lost is told and is not taken for an absence.
 
 use std::sync::Arc;
 
@@ -65,57 +68,43 @@ pub(crate) struct Run {
     pub to: Mark,
     pub contents: Contents,
     filter: Filter,
+    /// The first entries of its pages, in their order.
+    pages: Vec<Entry>,
 }
 
 /// A damaged page.
 const DAMAGED: ReadError = ReadError::DamagedIndex { what: "page" };
+/// A page that is not there.
+const LOST: ReadError = ReadError::DamagedIndex { what: "page, which is missing" };
 
 impl Run {
-    /// Writes sorted entries as run `no`; the description is not stored yet.
-    pub(crate) fn write(
-        index: &dyn Index,
-        (no, to, most): (u64, Mark, u64),
-        entries: &mut dyn FnMut() -> Result<Option<Entry>, ReadError>,
-    ) -> Result<Arc<Self>, ReadError> {
-        let (mut contents, mut filter) = (Contents::NONE, Filter::new(most));
-        let (mut pages, mut key, mut page) = (IndexBatch::new(), Vec::new(), vec![0; GUARD]);
-        while let Some(entry) = entries()? {
-            if page.len() + entry.bytes().len() > MAX_VALUE {
-                close(&key, &mut page, &mut pages);
-                if pages.len() >= PAGES {
-                    index.apply(std::mem::take(&mut pages))?;
-                }
-            }
-            if page.len() == GUARD {
-                key = keys::page(no, entry.bytes());
-            }
-            page.extend_from_slice(entry.bytes());
-            contents.add(&entry);
-            filter.add(entry.subject());
-        }
-        if page.len() > GUARD {
-            close(&key, &mut page, &mut pages);
-        }
-        index.apply(pages)?;
-        Ok(Arc::new(Self { no, to, contents, filter }))
-    }
-
-    /// Reads the run that `description` describes and compares it; `None` if it differs.
+    /// Reads the run that `description` describes and compares it; `None` if it differs, or if
+    /// `stop` said so.
     pub(crate) fn load(
         index: &dyn Index,
         no: u64,
         description: &[u8],
+        stop: &dyn Fn() -> bool,
     ) -> Result<Option<Arc<Self>>, ReadError> {
         let Some((to, contents)) = decode(description) else { return Ok(None) };
-        let mut run = Self { no, to, contents, filter: Filter::new(contents.len()) };
-        let mut found = Contents::NONE;
-        let mut filter = std::mem::replace(&mut run.filter, Filter::new(0));
-        run.visit(index, &[], &[u8::MAX; 45], &mut |entry| {
-            found.add(entry);
-            filter.add(entry.subject());
+        let (filter, pages) = (Filter::new(contents.len()), Vec::new());
+        let mut run = Self { no, to, contents, filter, pages };
+        let (mut found, mut outcome, mut good) = (Contents::NONE, Ok(()), true);
+        let (lowest, highest) = (keys::page(no, &[]), keys::page(no, &[u8::MAX; 45]));
+        index.scan(&lowest, &highest, &mut |key, page| {
+            let mut first = None;
+            outcome = each(key, page, &mut |entry| {
+                first.get_or_insert(*entry);
+                found.add(entry);
+                run.filter.add(entry.subject());
+            });
+            run.pages.extend(first);
+            good = first.is_some_and(|first| key.ends_with(first.bytes()));
+            let rests = run.pages.len().is_multiple_of(PAGES) && stop();
+            outcome.is_ok() && good && !rests
         })?;
-        run.filter = filter;
-        Ok((found == contents).then(|| Arc::new(run)))
+        outcome?;
+        Ok((good && found == contents).then(|| Arc::new(run)))
     }
 
     /// Its own entry.
@@ -140,10 +129,12 @@ impl Run {
         from: &Entry,
         to: &Entry,
     ) -> Result<Option<Entry>, ReadError> {
-        let (lowest, highest) = (keys::page(self.no, &[]), keys::page(self.no, to.bytes()));
-        let Some((key, page)) = index.last(&lowest, &highest)? else { return Ok(None) };
+        // Pages behind it begin above `to`, those before it end below its first entry.
+        let Some(at) = self.pages.partition_point(|first| first <= to).checked_sub(1) else {
+            return Ok(None);
+        };
         let mut last = None;
-        each(&key, &page, &mut |entry| {
+        self.page(index, at, &mut |entry| {
             if (from..=to).contains(&entry) {
                 last = Some(*entry);
             }
@@ -151,63 +142,114 @@ impl Run {
         Ok(last)
     }
 
-    /// Shows every entry with `from <= bytes <= to`.
+    /// Shows every entry with `from <= entry <= to`.
     pub(crate) fn visit(
         &self,
         index: &dyn Index,
-        from: &[u8],
-        to: &[u8],
+        from: &Entry,
+        to: &Entry,
         visit: &mut dyn FnMut(&Entry),
     ) -> Result<(), ReadError> {
-        let mut show = |entry: &Entry| {
-            if entry.bytes() >= from && entry.bytes() <= to {
-                visit(entry);
-            }
-        };
-        let (lowest, start) = (keys::page(self.no, &[]), keys::page(self.no, from));
         // The page that begins before `from` may reach into it.
-        let before = index.last(&lowest, &start)?;
-        if let Some((key, page)) = before.as_ref().filter(|(key, _)| key[..] < start[..]) {
-            each(key, page, &mut show)?;
+        let start = self.pages.partition_point(|first| first <= from).saturating_sub(1);
+        for at in start..self.pages.partition_point(|first| first <= to) {
+            self.page(index, at, &mut |entry| {
+                if (from..=to).contains(&entry) {
+                    visit(entry);
+                }
+            })?;
         }
-        let mut outcome = Ok(());
-        index.scan(&start, &keys::page(self.no, to), &mut |key, page| {
-            outcome = each(key, page, &mut show);
-            outcome.is_ok()
-        })?;
-        outcome
+        Ok(())
     }
 
-    /// Its entries one after the other.
-    pub(crate) fn cursor(&self) -> Cursor {
-        let next = keys::page(self.no, &[]);
-        Cursor { last: keys::page(self.no, &[u8::MAX; 45]), next, entries: Vec::new() }
+    /// Shows the entries of one of its pages.
+    fn page(
+        &self,
+        index: &dyn Index,
+        at: usize,
+        show: &mut dyn FnMut(&Entry),
+    ) -> Result<(), ReadError> {
+        let first = self.pages.get(at).ok_or(LOST)?;
+        let key = keys::page(self.no, first.bytes());
+        let page = index.get(&key)?.ok_or(LOST)?;
+        each(&key, &page, show)
     }
 
-    /// Removes its pages.
-    pub(crate) fn remove(&self, index: &dyn Index) -> Result<(), IndexError> {
-        remove_pages(index, &keys::page(self.no, &[]), &keys::page(self.no, &[u8::MAX; 45]))
+    /// Removes up to `most` of its pages; returns whether some are left.
+    pub(crate) fn remove(&self, index: &dyn Index, most: usize) -> Result<bool, IndexError> {
+        let (from, to) = (keys::page(self.no, &[]), keys::page(self.no, &[u8::MAX; 45]));
+        remove_pages(index, &from, &to, most)
     }
 }
 
-/// Removes all pages between two keys.
-pub(crate) fn remove_pages(index: &dyn Index, from: &[u8], to: &[u8]) -> Result<(), IndexError> {
+/// Removes up to `most` pages between two keys; returns whether some may be left.
+pub(crate) fn remove_pages(
+    index: &dyn Index,
+    from: &[u8],
+    to: &[u8],
+    most: usize,
+) -> Result<bool, IndexError> {
     let mut pages = Vec::new();
     index.scan(from, to, &mut |key, _| {
         pages.push(key.clone());
-        true
+        pages.len() < most
     })?;
     for piece in pages.chunks(PAGES) {
         index.swap(Vec::new(), piece.to_vec())?;
     }
-    Ok(())
+    Ok(pages.len() >= most)
 }
 
-/// Puts a full page into the batch and begins the next one.
-fn close(key: &[u8], page: &mut Vec<u8>, pages: &mut IndexBatch) {
-    keys::seal(key, page);
-    pages.push((key.into(), page.as_slice().into()));
-    page.truncate(GUARD);
+/// A run that is being written.
+pub(crate) struct RunWriter {
+    run: Run,
+    /// Full pages that were not handed to the index yet.
+    full: IndexBatch,
+    page: Vec<u8>,
+}
+
+impl RunWriter {
+    /// Run `no`, which ends with the group at `to` and has at most so many entries.
+    pub(crate) fn new(no: u64, to: Mark, most: u64) -> Self {
+        let (contents, filter, pages) = (Contents::NONE, Filter::new(most), Vec::new());
+        let run = Run { no, to, contents, filter, pages };
+        Self { run, full: IndexBatch::new(), page: vec![0; GUARD] }
+    }
+
+    /// Adds the next entry; they come sorted.
+    pub(crate) fn add(&mut self, index: &dyn Index, entry: &Entry) -> Result<(), IndexError> {
+        if self.page.len() + entry.bytes().len() > MAX_VALUE {
+            self.close();
+            if self.full.len() >= PAGES {
+                index.apply(std::mem::take(&mut self.full))?;
+            }
+        }
+        if self.page.len() == GUARD {
+            self.run.pages.push(*entry);
+        }
+        self.page.extend_from_slice(entry.bytes());
+        self.run.contents.add(entry);
+        self.run.filter.add(entry.subject());
+        Ok(())
+    }
+
+    /// Hands the rest to the index; the description is not stored yet.
+    pub(crate) fn finish(mut self, index: &dyn Index) -> Result<Arc<Run>, IndexError> {
+        if self.page.len() > GUARD {
+            self.close();
+        }
+        index.apply(self.full)?;
+        Ok(Arc::new(self.run))
+    }
+
+    /// Ends a page and begins the next one.
+    fn close(&mut self) {
+        let Some(first) = self.run.pages.last() else { return };
+        let key = keys::page(self.run.no, first.bytes());
+        keys::seal(&key, &mut self.page);
+        self.full.push((key.into(), self.page.as_slice().into()));
+        self.page.truncate(GUARD);
+    }
 }
 
 /// Shows the entries of a page.
@@ -223,29 +265,31 @@ fn each(key: &[u8], page: &[u8], show: &mut dyn FnMut(&Entry)) -> Result<(), Rea
 
 /// Reads a run from its front.
 pub(crate) struct Cursor {
-    next: Vec<u8>,
-    last: Vec<u8>,
+    run: Arc<Run>,
+    /// The page that is read next.
+    at: usize,
     /// What is left of the present page, the next entry at the end.
     entries: Vec<Entry>,
 }
 
 impl Cursor {
+    /// In front of the first entry.
+    pub(crate) fn new(run: Arc<Run>) -> Self {
+        Self { run, at: 0, entries: Vec::new() }
+    }
+
+    /// The run that is read.
+    pub(crate) fn run(&self) -> &Run {
+        &self.run
+    }
+
     /// The next entry.
     pub(crate) fn next(&mut self, index: &dyn Index) -> Result<Option<Entry>, ReadError> {
-        if self.entries.is_empty() {
-            let (mut outcome, mut found) = (Ok(()), None);
+        if self.entries.is_empty() && self.at < self.run.pages.len() {
             let entries = &mut self.entries;
-            index.scan(&self.next, &self.last, &mut |key, page| {
-                outcome = each(key, page, &mut |entry| entries.push(*entry));
-                found = Some(key.to_vec());
-                false
-            })?;
-            outcome?;
+            self.run.page(index, self.at, &mut |entry| entries.push(*entry))?;
             self.entries.reverse();
-            if let Some(mut key) = found {
-                key.push(0);
-                self.next = key;
-            }
+            self.at += 1;
         }
         Ok(self.entries.pop())
     }

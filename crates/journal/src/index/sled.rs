@@ -18,7 +18,7 @@ use ::sled::{Batch, Config, Db, IVec, Mode};
 use rustix::fs::FallocateFlags;
 
 use super::{Applying, Entry, Index, IndexBatch, IndexStore};
-use crate::error::IndexError;
+use crate::error::{IndexError, IndexOpenError};
 use crate::limits::INDEX_OPEN_SECONDS;
 
 /// How often sled's own thread writes, syncs and collects garbage, in milliseconds. Durability does
@@ -41,8 +41,8 @@ const KEEP_EVERY: u64 = AHEAD / 8;
 /// How sled 0.34.7 says that its lock is held.
 const LOCKED: &str = "could not acquire lock";
 
-/// How long the lock of a dropped handle is waited for.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How long the lock of a dropped handle is waited for before it is said that it is held.
+const LOCK_WAIT: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1000 });
 
 /// A folder with a sled database.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl IndexStore for SledStore {
         self.dir.exists()
     }
 
-    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+    fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError> {
         let (sender, receiver) = sync_channel(1);
         let (dir, cache_bytes) = (self.dir.clone(), self.cache_bytes);
         let body = move || drop(sender.send(SledIndex::open(&dir, cache_bytes)));
@@ -76,8 +76,10 @@ impl IndexStore for SledStore {
                 let _ = thread.join();
                 Ok(Arc::new(opened?))
             }
-            Err(RecvTimeoutError::Timeout) => Err(IndexError::new("opening it hangs")),
-            Err(RecvTimeoutError::Disconnected) => Err(IndexError::new("opening it panicked")),
+            Err(RecvTimeoutError::Timeout) => Err(IndexError::new("opening it hangs").into()),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(IndexError::new("opening it panicked").into())
+            }
         }
     }
 
@@ -122,30 +124,31 @@ fn failed(error: ::sled::Error) -> IndexError {
     IndexError::new(error.to_string())
 }
 
-/// Opens the database, waiting for its lock: threads of a handle that was just dropped may hold it
-/// for a moment. Nobody else can, the journal's own lock comes first.
-fn open_locked(config: &Config) -> ::sled::Result<Db> {
+/// Opens the database, waiting a moment for its lock: threads of a handle that was just dropped
+/// may hold it. Nobody else can, the journal's own lock comes first.
+fn open_locked(config: &Config) -> Result<Db, IndexOpenError> {
     let begun = Instant::now();
     loop {
         match config.open() {
-            Err(::sled::Error::Io(error))
-                if error.to_string().starts_with(LOCKED) && begun.elapsed() < LOCK_WAIT =>
-            {
+            Err(::sled::Error::Io(error)) if error.to_string().starts_with(LOCKED) => {
+                if begun.elapsed() >= LOCK_WAIT {
+                    return Err(IndexOpenError::InUse);
+                }
                 std::thread::sleep(Duration::from_millis(10));
             }
-            outcome => return outcome,
+            outcome => return Ok(outcome.map_err(failed)?),
         }
     }
 }
 
 impl SledIndex {
-    fn open(dir: &Path, cache_bytes: u64) -> Result<Self, IndexError> {
+    fn open(dir: &Path, cache_bytes: u64) -> Result<Self, IndexOpenError> {
         let config = Config::new().path(dir).cache_capacity(cache_bytes);
         let config = config.mode(Mode::HighThroughput).flush_every_ms(Some(FLUSH_EVERY_MS));
         let path = dir.join("db");
         // sled writes a file of its own to open, which on a full disk finds room only here.
         give_room(&path);
-        let db = open_locked(&config).map_err(failed)?;
+        let db = open_locked(&config)?;
         let file = File::options().read(true).write(true).open(path);
         let file = file.map_err(|error| IndexError::new(error.to_string()))?;
         let index = Self { db, file, applied: AtomicU64::new(0) };

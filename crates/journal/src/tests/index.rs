@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
-use crate::error::{CommitError, IndexError, ReadError};
+use crate::error::{CommitError, IndexError, IndexOpenError, ReadError};
 use crate::index::{Applying, Entry, Index, IndexBatch, IndexStore};
 use crate::transaction::Control;
 use crate::{IndexOutcome, IndexStatus};
@@ -27,13 +27,13 @@ impl IndexStore for Gate {
         self.store.exists()
     }
 
-    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+    fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError> {
         while !self.open.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(1));
         }
         let left = |left: usize| left.checked_sub(1);
         if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
-            return Err(IndexError::new("it does not want to"));
+            return Err(IndexError::new("it does not want to").into());
         }
         self.store.open()
     }
@@ -110,7 +110,7 @@ impl IndexStore for Dying {
         self.store.exists()
     }
 
-    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+    fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError> {
         Ok(Arc::new(DyingIndex(self.store.open()?, self.left.clone())))
     }
 

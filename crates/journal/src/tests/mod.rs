@@ -15,6 +15,7 @@ mod model;
 mod paging;
 mod reading;
 mod real;
+mod runs;
 mod subscribe;
 
 use std::ops::ControlFlow;
