@@ -12,7 +12,7 @@ use rustix::fs::FallocateFlags;
 use super::faults::{Call, gate};
 use super::{Disk, DiskFile, OpenMode, Space};
 
-/// A system call that changes something.
+/// A system call.
 #[cfg(not(test))]
 #[derive(Clone, Copy)]
 enum Call {
@@ -25,6 +25,11 @@ enum Call {
     Fsync,
     Unlink,
     Rename,
+    Lock,
+    OpenRead,
+    Read,
+    Stat,
+    List,
 }
 
 /// Before a call of `len` bytes: how many of them it may do. Tests fail calls here.
@@ -54,17 +59,19 @@ impl Disk for OsDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let folder = File::open(path)?;
+        let folder = call(Call::OpenRead, || File::open(path))?;
         call(Call::Fsync, || folder.sync_all())
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        let entries = match fs::read_dir(path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+        call(Call::List, || {
+            let entries = match fs::read_dir(path) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
+            entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+        })
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
@@ -80,7 +87,7 @@ impl Disk for OsDisk {
             }
         }
         let file = match mode {
-            OpenMode::Read => options.open(path)?,
+            OpenMode::Read => call(Call::OpenRead, || options.open(path))?,
             OpenMode::Write | OpenMode::Create => call(Call::Open, || options.open(path))?,
         };
         Ok(Arc::new(OsFile(file)))
@@ -95,19 +102,21 @@ impl Disk for OsDisk {
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
-        let stat = rustix::fs::statvfs(path)?;
+        let stat = call(Call::Stat, || Ok(rustix::fs::statvfs(path)?))?;
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         Ok(Space { free, total: stat.f_blocks.saturating_mul(stat.f_frsize) })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
+        options.read(true).write(true).create(true).truncate(false);
+        let file = call(Call::Open, || options.open(path))?;
+        let is_taken = call(Call::Lock, || match file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
-        }
+        })?;
+        Ok(is_taken.then(|| Box::new(file) as Box<dyn Send + Sync>))
     }
 }
 
@@ -116,13 +125,16 @@ struct OsFile(File);
 
 impl DiskFile for OsFile {
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(call(Call::Stat, || self.0.metadata())?.len())
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let mut done = 0;
         while done < buf.len() {
-            match self.0.read_at(&mut buf[done..], offset + done as u64) {
+            let most = gate(Call::Read, buf.len() - done);
+            let mut part =
+                |most: usize| self.0.read_at(&mut buf[done..done + most], offset + done as u64);
+            match most.and_then(&mut part) {
                 Ok(0) => break,
                 Ok(count) => done += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

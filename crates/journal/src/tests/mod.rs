@@ -12,6 +12,7 @@ mod full_disk;
 mod index;
 mod mirror;
 mod model;
+mod open_faults;
 mod paging;
 mod reading;
 mod real;
