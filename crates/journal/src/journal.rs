@@ -12,6 +12,7 @@ use crate::catalog::thread::IndexThread;
 use crate::disk::DiskFile;
 use crate::error::{CommitError, IndexError, JournalStopped};
 use crate::frames::Frames;
+use crate::index::IndexStore;
 use crate::report::{Role, Stats};
 use crate::room::Room;
 use crate::state::State;
@@ -71,6 +72,7 @@ impl std::fmt::Debug for Journal {
 pub(crate) struct Inner {
     pub place: Place,
     pub catalog: Arc<Catalog>,
+    pub index_store: Arc<dyn IndexStore>,
     pub _thread: IndexThread,
     pub attachments: Arc<attachments::Store>,
     pub state: RwLock<State>,

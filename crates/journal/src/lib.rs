@@ -83,7 +83,7 @@ pub use journal::{Journal, Options};
 pub use paging::{Direction, Page, PageToken, Point, Query};
 pub use report::{
     CommandHit, Damage, DamageReport, IndexOutcome, IndexStatus, LogInfo, MissingRange, OpenReport,
-    Role, Stats,
+    QuarantinedIndex, Role, Stats,
 };
 pub use snapshot::Snapshot;
 pub use subscribe::{Durable, Growth, Positions, Subscription};

@@ -97,7 +97,7 @@ impl Journal {
         let frames = Arc::new(Frames::new(place.clone(), seed));
         let ringer = Ringer::default();
         let shared = (frames.clone(), ringer.bell());
-        let (catalog, thread) = start_catalog(store, target, shared, &options)?;
+        let (catalog, thread) = start_catalog(store.clone(), target, shared, &options)?;
         let report = OpenReport {
             created,
             segments: active.header.number,
@@ -129,6 +129,7 @@ impl Journal {
             attachments,
             place,
             catalog,
+            index_store: store,
             _thread: thread,
             state: RwLock::new(state),
             writer: Mutex::new(writer),

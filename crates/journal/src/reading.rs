@@ -15,7 +15,7 @@ use crate::frame::{Head, Kind};
 use crate::index::block::Located;
 use crate::journal::{Inner, Journal};
 use crate::limits::{FRAME_HEADER, READ_AHEAD};
-use crate::report::{CommandHit, IndexStatus, LogInfo, Role};
+use crate::report::{CommandHit, IndexStatus, LogInfo, QuarantinedIndex, Role};
 use crate::segment::LogKey;
 use crate::state::State;
 use crate::transaction::CommandKey;
@@ -246,6 +246,12 @@ impl Journal {
     #[must_use]
     pub fn index_status(&self) -> IndexStatus {
         self.inner.catalog.status()
+    }
+
+    /// An index that could not be used, if one was moved aside. Nothing needs it; it may be removed.
+    #[must_use]
+    pub fn quarantined_index(&self) -> Option<QuarantinedIndex> {
+        self.inner.index_store.quarantined()
     }
 
     /// Waits until the index answers everything, at most `limit`; returns whether it does.

@@ -93,6 +93,15 @@ impl fmt::Display for IndexStatus {
     }
 }
 
+/// An index that could not be used and was moved aside. Nothing needs it; it may be removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedIndex {
+    /// Its folder, relative to the journal's.
+    pub name: String,
+    /// Bytes of its files.
+    pub bytes: u64,
+}
+
 /// What happened to the index at open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IndexOutcome {

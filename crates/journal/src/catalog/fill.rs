@@ -35,14 +35,8 @@ pub(crate) struct Target {
     pub tail: Option<Tail>,
     /// The journal is new, so an empty index lacks nothing.
     pub created: bool,
+    /// On a disk that is nearly full sled cannot be expected to work.
     pub room: Room,
-}
-
-impl Target {
-    /// Whether the disk is so full that sled cannot be expected to work.
-    pub(crate) fn is_full(&self) -> bool {
-        self.room.lacks(0).is_some()
-    }
 }
 
 /// Why the index does not have everything.

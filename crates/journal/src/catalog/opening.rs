@@ -266,9 +266,12 @@ impl Catalog {
             *self.base.write().unwrap_or_else(PoisonError::into_inner) = None;
         }
         let Err(FillError::Unusable { reason, .. }) = continued else { return continued };
-        if target.is_full() {
+        if let Some((free, needed)) = target.room.lacks(0) {
             // sled opens on no full disk; it may be fine.
-            return Err(FillError::Later(format!("the disk is full; {reason}")));
+            return Err(FillError::Later(format!(
+                "it does not open, {reason}, and {free} bytes of disk are free; free {needed} bytes \
+                 and it is opened or rebuilt by itself"
+            )));
         }
         tracing::warn!(reason, "the index is unusable and is rebuilt from the commit files");
         match store.quarantine() {

@@ -6,7 +6,7 @@
 //! the index is ready, and what it has lost is noticed, and the index rebuilt, at the next open.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::lookup::Fault;
 use super::recent::Recent;
@@ -25,26 +25,24 @@ use crate::writer::Place;
 /// The places of a segment's records.
 type Places = Arc<HashMap<LogKey, super::recent::Run>>;
 
+/// A segment that was asked for. Who reads it holds the lock, so that the others wait for that.
+type Slot = Arc<Mutex<Option<Places>>>;
+
 /// Finds records in the commit files.
 pub(crate) struct Unindexed {
     place: Place,
     /// Number of the active segment.
     last: u64,
-    known: Mutex<Known>,
-}
-
-/// What was read so far.
-#[derive(Default)]
-struct Known {
-    footers: Option<Arc<Vec<Footer>>>,
-    /// The segments asked for last, the newest at the end.
-    segments: Vec<(u64, Places)>,
+    /// The footers of the sealed segments, once they were read.
+    footers: Mutex<Option<Arc<Vec<Footer>>>>,
+    /// The segments asked for last, the newest at the end; held for a moment only.
+    segments: Mutex<Vec<(u64, Slot)>>,
 }
 
 impl Unindexed {
     /// Over the commit files in `place` up to segment `last`.
     pub(crate) fn new(place: Place, last: u64) -> Self {
-        Self { place, last, known: Mutex::default() }
+        Self { place, last, footers: Mutex::default(), segments: Mutex::default() }
     }
 
     /// The record at `seq`.
@@ -61,7 +59,8 @@ impl Unindexed {
 
     /// Forgets everything that was read.
     pub(crate) fn forget(&self) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
+        *held(&self.footers) = None;
+        held(&self.segments).clear();
     }
 
     fn find<T>(
@@ -89,8 +88,8 @@ impl Unindexed {
     }
 
     fn footers(&self) -> Result<Arc<Vec<Footer>>, Fault> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(footers) = &known.footers {
+        let mut known = held(&self.footers);
+        if let Some(footers) = &*known {
             return Ok(footers.clone());
         }
         let mut footers = Vec::new();
@@ -102,24 +101,32 @@ impl Unindexed {
             footers.push(footer.map_err(|_| Fault::Damaged("a footer is damaged"))?);
         }
         let footers = Arc::new(footers);
-        known.footers = Some(footers.clone());
+        *known = Some(footers.clone());
         Ok(footers)
     }
 
     /// The places in a segment.
     fn places(&self, number: u64) -> Result<Places, Fault> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = known.segments.iter().position(|(known, _)| *known == number) {
-            let found = known.segments.remove(at);
-            known.segments.push(found.clone());
-            return Ok(found.1);
+        let slot = self.slot(number);
+        let mut places = held(&slot);
+        if let Some(places) = &*places {
+            return Ok(places.clone());
         }
-        let places: Places = Arc::new(self.read(number)?.logs);
-        if known.segments.len() >= OPEN_PLACES {
-            known.segments.remove(0);
+        Ok(places.insert(Arc::new(self.read(number)?.logs)).clone())
+    }
+
+    /// The slot of a segment, the newest now.
+    fn slot(&self, number: u64) -> Slot {
+        let mut segments = held(&self.segments);
+        let slot = match segments.iter().position(|(known, _)| *known == number) {
+            Some(at) => segments.remove(at).1,
+            None => Slot::default(),
+        };
+        if segments.len() >= OPEN_PLACES {
+            segments.remove(0);
         }
-        known.segments.push((number, places.clone()));
-        Ok(places)
+        segments.push((number, slot.clone()));
+        slot
     }
 
     /// Reads a segment from its own snapshot on.
@@ -138,6 +145,10 @@ impl Unindexed {
         }
         Ok(recent)
     }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The fault behind an error of opening.

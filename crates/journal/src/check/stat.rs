@@ -9,9 +9,10 @@ use crate::disk::OpenMode;
 use crate::disk::os::OsDisk;
 use crate::error::OpenError;
 use crate::files;
+use crate::index::folders::Folders;
 use crate::recover::{TailFile, read_header, scan_segment, segments};
 use crate::replay::Snapshots;
-use crate::report::{DamageReport, LogInfo};
+use crate::report::{DamageReport, LogInfo, QuarantinedIndex};
 use crate::room::Room;
 use crate::state::State;
 use crate::writer::Place;
@@ -34,6 +35,8 @@ pub struct FilesStat {
     pub attachment_bytes: u64,
     /// Bytes of the files of the index.
     pub index_bytes: u64,
+    /// An index that could not be used, if one was moved aside.
+    pub quarantined: Option<QuarantinedIndex>,
     /// Bytes of the reserve; 0 if it is not there.
     pub reserve_bytes: u64,
     /// Free bytes of the file system.
@@ -77,7 +80,7 @@ pub fn stat_files(dir: &Path) -> Result<FilesStat, OpenError> {
     if scanned.groups == 0 {
         return Err(damaged(scanned.mark.offset, "snapshot is damaged"));
     }
-    let room = Room::new(&place, 0)?;
+    let (room, index) = (Room::new(&place, 0)?, Folders::new(&dir.join(files::INDEX)));
     let before: Vec<u64> = numbers.into_iter().filter(|number| *number < last).collect();
     let reserve = place.open(files::RESERVE, OpenMode::Read).and_then(|file| file.size());
     Ok(FilesStat {
@@ -87,20 +90,10 @@ pub fn stat_files(dir: &Path) -> Result<FilesStat, OpenError> {
         groups: scanned.mark.group,
         logs: state.infos(),
         attachment_bytes: Store::new(place.clone(), room.clone()).bytes(),
-        index_bytes: folder_bytes(&dir.join(files::INDEX)),
+        index_bytes: index.bytes(),
+        quarantined: index.quarantined(),
         reserve_bytes: reserve.unwrap_or(0),
         free_bytes: room.free().unwrap_or(0),
         backup_taken_at: manifest.and_then(Result::ok).map(|manifest| manifest.taken_at),
     })
-}
-
-/// Bytes of the files below a folder, as far as it can be read.
-fn folder_bytes(dir: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    let size = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(meta) if meta.is_dir() => folder_bytes(&entry.path()),
-        Ok(meta) => meta.len(),
-        Err(_) => 0,
-    };
-    entries.flatten().map(size).sum()
 }

@@ -9,6 +9,7 @@ use ::sled::IVec;
 
 use super::{Applying, Entry, Index, IndexBatch, IndexStore};
 use crate::error::{IndexError, IndexOpenError};
+use crate::report::QuarantinedIndex;
 
 /// Entries that survive a crash together.
 const PIECE: usize = 3;
@@ -18,6 +19,7 @@ type Map = BTreeMap<Vec<u8>, IVec>;
 #[derive(Default)]
 struct Shared {
     exists: bool,
+    quarantined: bool,
     flushed: Map,
     current: Map,
     unflushed: Vec<Piece>,
@@ -50,6 +52,7 @@ impl MemoryStore {
         shared.unflushed.iter().take(keep).for_each(|piece| perform(piece, &mut flushed));
         let next = Shared {
             exists: shared.exists,
+            quarantined: shared.quarantined,
             current: flushed.clone(),
             flushed,
             unflushed: Vec::new(),
@@ -86,12 +89,18 @@ impl IndexStore for MemoryStore {
     fn quarantine(&self) -> io::Result<Option<String>> {
         let mut shared = self.held();
         let existed = shared.exists;
-        *shared = Shared::default();
+        *shared = Shared { quarantined: existed, ..Shared::default() };
         Ok(existed.then(|| "index.quarantine-1".to_owned()))
     }
 
+    fn quarantined(&self) -> Option<QuarantinedIndex> {
+        let name = || "index.quarantine-1".to_owned();
+        self.held().quarantined.then(|| QuarantinedIndex { name: name(), bytes: 0 })
+    }
+
     fn discard(&self) -> io::Result<()> {
-        *self.held() = Shared::default();
+        let mut shared = self.held();
+        *shared = Shared { quarantined: shared.quarantined, ..Shared::default() };
         Ok(())
     }
 

@@ -12,10 +12,12 @@ use std::sync::Arc;
 use ::sled::IVec;
 
 use crate::error::{IndexError, IndexOpenError};
+use crate::report::QuarantinedIndex;
 
 pub(crate) mod block;
 pub(crate) mod entry;
 pub(crate) mod filter;
+pub(crate) mod folders;
 pub(crate) mod keys;
 #[cfg(test)]
 pub mod memory;
@@ -100,11 +102,15 @@ pub trait IndexStore: Send + Sync {
     /// hang inside.
     fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError>;
 
-    /// Moves an unusable index out of the way; returns where to, or `None` if there is none.
+    /// Moves an unusable index out of the way; returns where to, or `None` if there is none. Only
+    /// the last one that was moved is kept.
     ///
     /// # Errors
     /// Of the file system.
     fn quarantine(&self) -> std::io::Result<Option<String>>;
+
+    /// The index that was moved out of the way, if one is kept.
+    fn quarantined(&self) -> Option<QuarantinedIndex>;
 
     /// Removes an index that was not finished.
     ///

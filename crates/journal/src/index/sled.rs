@@ -10,16 +10,18 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use ::sled::{Batch, Config, Db, IVec, Mode};
 use rustix::fs::FallocateFlags;
 
+use super::folders::{self, Folders};
 use super::{Applying, Entry, Index, IndexBatch, IndexStore};
 use crate::error::{IndexError, IndexOpenError};
 use crate::limits::INDEX_OPEN_SECONDS;
+use crate::report::QuarantinedIndex;
 
 /// How often sled's own thread writes, syncs and collects garbage, in milliseconds. Durability does
 /// not depend on it.
@@ -42,41 +44,76 @@ const KEEP_EVERY: u64 = AHEAD / 8;
 const LOCKED: &str = "could not acquire lock";
 
 /// How long the lock of a dropped handle is waited for before it is said that it is held.
-const LOCK_WAIT: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1000 });
+const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// A folder with a sled database.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SledStore {
-    dir: PathBuf,
+    folders: Folders,
     cache_bytes: u64,
+    /// How long an open may take.
+    limit: Duration,
+    /// Opens that hung and were left behind with their folder.
+    hung: AtomicU32,
+    /// The last open hung.
+    hangs: AtomicBool,
 }
 
 impl SledStore {
     /// A database in `dir` with a page cache of `cache_bytes`.
     #[must_use]
     pub fn new(dir: &Path, cache_bytes: u64) -> Self {
-        Self { dir: dir.to_path_buf(), cache_bytes }
+        let (folders, limit) = (Folders::new(dir), Duration::from_secs(INDEX_OPEN_SECONDS));
+        Self { folders, cache_bytes, limit, hung: AtomicU32::new(0), hangs: AtomicBool::new(false) }
+    }
+
+    /// With another limit to an open.
+    #[cfg(test)]
+    pub(crate) fn limited(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Where the index is.
+    fn dir(&self) -> PathBuf {
+        self.folders.after(self.hung.load(Ordering::SeqCst))
+    }
+
+    /// Leaves the folder to the open that hangs in it, if one does: the next index gets another.
+    fn move_on(&self) {
+        if self.hangs.swap(false, Ordering::SeqCst) {
+            self.hung.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }
 
 impl IndexStore for SledStore {
     fn exists(&self) -> bool {
-        self.dir.exists()
+        match self.hung.load(Ordering::SeqCst) {
+            0 => self.folders.exists(),
+            _ => self.dir().exists(),
+        }
     }
 
     fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError> {
+        if self.hung.load(Ordering::SeqCst) == 0 {
+            let taken = self.folders.take_back();
+            taken.map_err(|error| IndexError::new(format!("take back its folder: {error}")))?;
+        }
         let (sender, receiver) = sync_channel(1);
-        let (dir, cache_bytes) = (self.dir.clone(), self.cache_bytes);
+        let (dir, cache_bytes) = (self.dir(), self.cache_bytes);
         let body = move || drop(sender.send(SledIndex::open(&dir, cache_bytes)));
         let thread = std::thread::Builder::new().name("journal-index-open".to_owned());
         let thread = thread.spawn(body).map_err(|error| IndexError::new(error.to_string()))?;
-        match receiver.recv_timeout(Duration::from_secs(INDEX_OPEN_SECONDS)) {
+        match receiver.recv_timeout(self.limit) {
             Ok(opened) => {
                 // It has nothing left to do but to end.
                 let _ = thread.join();
                 Ok(Arc::new(opened?))
             }
-            Err(RecvTimeoutError::Timeout) => Err(IndexError::new("opening it hangs").into()),
+            Err(RecvTimeoutError::Timeout) => {
+                self.hangs.store(true, Ordering::SeqCst);
+                Err(IndexError::new("opening it hangs").into())
+            }
             Err(RecvTimeoutError::Disconnected) => {
                 Err(IndexError::new("opening it panicked").into())
             }
@@ -84,26 +121,20 @@ impl IndexStore for SledStore {
     }
 
     fn quarantine(&self) -> io::Result<Option<String>> {
-        if !self.dir.exists() {
-            return Ok(None);
-        }
-        let base = self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let candidates = (1..u32::MAX).map(|n| format!("{base}.quarantine-{n}"));
-        for name in candidates {
-            let target = self.dir.with_file_name(&name);
-            if !target.exists() {
-                std::fs::rename(&self.dir, &target)?;
-                return Ok(Some(name));
-            }
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
+        let dir = self.dir();
+        let moved = dir.exists().then(|| self.folders.quarantine(&dir)).transpose()?;
+        self.move_on();
+        Ok(moved)
+    }
+
+    fn quarantined(&self) -> Option<QuarantinedIndex> {
+        self.folders.quarantined()
     }
 
     fn discard(&self) -> io::Result<()> {
-        match std::fs::remove_dir_all(&self.dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        folders::remove(&self.dir())?;
+        self.move_on();
+        Ok(())
     }
 
     fn applying(&self) -> Applying {

@@ -7,7 +7,7 @@ use super::*;
 use crate::error::{CommitError, IndexError, IndexOpenError, ReadError};
 use crate::index::{Applying, Entry, Index, IndexBatch, IndexStore};
 use crate::transaction::Control;
-use crate::{IndexOutcome, IndexStatus};
+use crate::{IndexOutcome, IndexStatus, QuarantinedIndex};
 
 /// A store that opens only when it may, and fails as often as it is told to.
 struct Gate {
@@ -40,6 +40,10 @@ impl IndexStore for Gate {
 
     fn quarantine(&self) -> std::io::Result<Option<String>> {
         self.store.quarantine()
+    }
+
+    fn quarantined(&self) -> Option<QuarantinedIndex> {
+        self.store.quarantined()
     }
 
     fn discard(&self) -> std::io::Result<()> {
@@ -116,6 +120,10 @@ impl IndexStore for Dying {
 
     fn quarantine(&self) -> std::io::Result<Option<String>> {
         Err(std::io::Error::other("it is dead"))
+    }
+
+    fn quarantined(&self) -> Option<QuarantinedIndex> {
+        self.store.quarantined()
     }
 
     fn discard(&self) -> std::io::Result<()> {
@@ -430,4 +438,38 @@ fn all_control_facts_together_have_a_limit() {
     drop(journal);
     let (journal, _) = open_memory(&disk, &store.reboot(0), SMALL).unwrap();
     assert_eq!(journal.controls(b"").len(), 64);
+}
+
+#[test]
+fn a_group_that_is_full_refuses_the_rest_with_its_limit() {
+    let (disk, store, journal) = memory();
+    let with_command = |number: u64, len: usize| {
+        let mut claimed = claim(0, 1);
+        claimed.key.command_id = event(number);
+        let one = append("kz-75", stream((number % 9) as u8), &[number], len);
+        Transaction { command: Some(claimed), ..transaction(one) }
+    };
+    // 64 MiB take about 268 of these; what is left has no room for all of the small ones.
+    let large = (0..280).map(|number| with_command(number, 250_000));
+    let small = (280..1400).map(|number| with_command(number, 10));
+    let results = journal.commit(large.chain(small).collect(), 1).unwrap();
+    let done = results.iter().filter(|result| result.is_ok()).count() as u64;
+    assert!((260..1400).contains(&done), "{done}");
+    for refused in results.iter().filter_map(|result| result.as_ref().err()) {
+        let limit = (crate::limits::MAX_GROUP - crate::group::TRAILER) as u64;
+        let is_clear = matches!(
+            refused,
+            CommitError::TooLarge { what: "bytes of a group", found, limit: told }
+                if *told == limit && *found > limit
+        );
+        assert!(is_clear, "{refused}");
+    }
+    assert!(results[279].is_err() && results[1399].is_err());
+    assert_eq!(journal.log(&name("kz-75"), 1).unwrap().size, done);
+    // What was refused left no trace: the next group takes it.
+    commit(&journal, with_command(1399, 10)).unwrap();
+    drop(journal);
+    let (journal, _) = open_memory(&disk, &store.reboot(0), SMALL).unwrap();
+    assert_eq!(journal.log(&name("kz-75"), 1).unwrap().size, done + 1);
+    assert_clean(&journal);
 }

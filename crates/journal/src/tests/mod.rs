@@ -10,6 +10,7 @@ mod epochs;
 mod faults;
 mod full_disk;
 mod index;
+mod index_store;
 mod mirror;
 mod model;
 mod open_faults;

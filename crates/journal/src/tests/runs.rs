@@ -12,7 +12,7 @@ use crate::index::entry::Entry;
 use crate::index::run::Contents;
 use crate::index::{self, Applying, Index, IndexBatch, IndexStore, keys};
 use crate::tail::Mark;
-use crate::{IndexOutcome, IndexStatus};
+use crate::{IndexOutcome, IndexStatus, QuarantinedIndex};
 
 fn mark(group: u64) -> Mark {
     Mark { segment: 1, offset: group, group, chain: [0; 32] }
@@ -205,6 +205,10 @@ impl IndexStore for Stopping {
 
     fn quarantine(&self) -> std::io::Result<Option<String>> {
         self.store.quarantine()
+    }
+
+    fn quarantined(&self) -> Option<QuarantinedIndex> {
+        self.store.quarantined()
     }
 
     fn discard(&self) -> std::io::Result<()> {

@@ -13,6 +13,7 @@ pub fn stat(office: &Office) -> pb::JournalStatResponse {
     let stats = journal.stats();
     let (index_state, index_detail) = index(&journal.index_status());
     let scrub = ScrubState::load(journal);
+    let aside = journal.quarantined_index();
     let set = &office.options.journal;
     pb::JournalStatResponse {
         logs: journal.logs().iter().map(|info| operator::log_row(office, info)).collect(),
@@ -40,6 +41,8 @@ pub fn stat(office: &Office) -> pb::JournalStatResponse {
             bytes: backup.bytes,
         }),
         restores: journal.restorations().iter().map(restore).collect(),
+        index_aside_bytes: aside.as_ref().map_or(0, |aside| aside.bytes),
+        index_aside: aside.map(|aside| aside.name).unwrap_or_default(),
     }
 }
 

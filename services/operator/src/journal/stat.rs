@@ -67,6 +67,8 @@ fn summary(stat: &pb::JournalStatResponse) -> Row {
         ("index", Cell::text(&stat.index_state)),
         ("index_detail", Cell::text(&stat.index_detail)),
         ("index_bytes", Cell::number(stat.index_bytes)),
+        ("index_aside", aside(&stat.index_aside)),
+        ("index_aside_bytes", Cell::number(stat.index_aside_bytes)),
         ("free_bytes", Cell::number(stat.free_bytes)),
         ("watermark_bytes", Cell::number(stat.watermark_bytes)),
         ("reserve_bytes", Cell::number(stat.reserve_bytes)),
@@ -81,6 +83,11 @@ fn summary(stat: &pb::JournalStatResponse) -> Row {
         ("restored", Cell::time(restore.and_then(|restore| restore.restored.as_ref()))),
         ("restored_from", Cell::time(restore.and_then(|restore| restore.taken.as_ref()))),
     ]
+}
+
+/// The folder of an index that was moved aside, if there is one.
+fn aside(name: &str) -> Cell {
+    if name.is_empty() { Cell::none() } else { Cell::text(name) }
 }
 
 async fn offline(dir: PathBuf, output: Output) -> Outcome {
@@ -101,6 +108,7 @@ async fn offline(dir: PathBuf, output: Output) -> Outcome {
 fn files(stat: &::journal::FilesStat) -> Row {
     let instant = |micros| wire::timestamp(Timestamp::from_micros(micros));
     let taken = stat.backup_taken_at.map(instant);
+    let left = stat.quarantined.as_ref();
     vec![
         ("records", Cell::number(stat.records())),
         ("segments", Cell::number(stat.segments)),
@@ -108,6 +116,8 @@ fn files(stat: &::journal::FilesStat) -> Row {
         ("commit_bytes", Cell::number(stat.commit_bytes)),
         ("attachment_bytes", Cell::number(stat.attachment_bytes)),
         ("index_bytes", Cell::number(stat.index_bytes)),
+        ("index_aside", aside(left.map_or("", |left| &left.name))),
+        ("index_aside_bytes", Cell::number(left.map_or(0, |left| left.bytes))),
         ("free_bytes", Cell::number(stat.free_bytes)),
         ("reserve_bytes", Cell::number(stat.reserve_bytes)),
         ("backup_taken", Cell::time(taken.as_ref())),
@@ -122,7 +132,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_not_a_number() {
         let text = json(&summary(&pb::JournalStatResponse::default()));
-        for unknown in ["scrub_passes", "scrub_ended", "backup_taken", "restored"] {
+        for unknown in ["scrub_passes", "scrub_ended", "backup_taken", "restored", "index_aside"] {
             assert!(text.contains(&format!("\"{unknown}\":null")), "{text}");
         }
         let pass = pb::ScrubPass { number: 3, damages: 1, ..pb::ScrubPass::default() };
