@@ -10,9 +10,10 @@ use domain::office::{OfficeEnrolled, OfficeFact};
 use domain::{Classifiers, Fact, OfficeCode};
 use evidence::log::LogName;
 use evidence::record::HeadRef;
-use journal::{Journal, LogInfo, ReadError, Role};
+use journal::{LogInfo, ReadError, Role};
 
 use crate::facts;
+use crate::records::Records;
 
 /// Records read from the journal at once.
 const BATCH: usize = 256;
@@ -59,7 +60,7 @@ impl Country {
     /// begins with it.
     pub fn catch_up(
         &self,
-        journal: &Journal,
+        journal: &Records,
         log: &LogName,
         accepted: impl Fn(u32) -> Option<HeadRef>,
     ) -> Result<(), ReadError> {
@@ -96,7 +97,7 @@ impl Country {
     /// Takes over the newest head that covers no more than the first `folded` records.
     fn look_for_head(
         &self,
-        journal: &Journal,
+        journal: &Records,
         info: &LogInfo,
         folded: u64,
         accepted: &impl Fn(u32) -> Option<HeadRef>,

@@ -139,14 +139,14 @@ pub async fn execute(
     permission::check(actor, &office.code, &order.request)?;
     let key =
         CommandKey { principal: actor.person.bytes(), command_id: *order.command_id.as_bytes() };
-    if let Some(hit) = office.journal.find_command(&key)? {
+    if let Some(hit) = office.journal.find_command(&key).await? {
         if hit.request_hash != order.request_hash {
             return Err(ExecuteError::CommandReused);
         }
         return replayed(office, &hit).await;
     }
     let decided = decide(office, actor, &order).await?;
-    let transaction = transaction(office, actor, &order, key, &decided)?;
+    let transaction = transaction(office, actor, &order, key, &decided).await?;
     let committed = office.writer.write(transaction).await?;
     if decided.decision.streams.iter().any(|(target, _)| target.log == LogTarget::All) {
         // What the centre publishes takes effect with the answer. It is recorded even where an
@@ -155,7 +155,7 @@ pub async fn execute(
     }
     if committed.replayed {
         // The same command came twice at once; the other one was first.
-        return match office.journal.find_command(&key)? {
+        return match office.journal.find_command(&key).await? {
             Some(hit) => replayed(office, &hit).await,
             None => Err(ExecuteError::Write(WriteError::Stopped)),
         };
@@ -180,7 +180,7 @@ async fn decide(office: &Office, actor: &Actor, order: &Order) -> Result<Decided
     // Openings are independent of each other: nothing of the past is asked, any version will do.
     let history = match kind {
         StreamKind::Access => Vec::new(),
-        _ => history(office, &log, stream)?,
+        _ => history(office, &log, stream).await?,
     };
     let version = history.len() as u32;
     // A stream that follows from its content (an office) is begun by whoever comes first: the
@@ -199,10 +199,10 @@ async fn decide(office: &Office, actor: &Actor, order: &Order) -> Result<Decided
     };
     let report = match &order.request {
         Request::Dispatch(DispatchRequest::Accept(asked)) => {
-            last_report(office, asked.directive, &asked.office)?
+            last_report(office, asked.directive, &asked.office).await?
         }
         Request::Dispatch(DispatchRequest::Return(asked)) => {
-            last_report(office, asked.directive, &asked.office)?
+            last_report(office, asked.directive, &asked.office).await?
         }
         _ => None,
     };
@@ -223,19 +223,23 @@ async fn decide(office: &Office, actor: &Actor, order: &Order) -> Result<Decided
     Ok(Decided { decision, occurred_at, zone })
 }
 
-fn history(office: &Office, log: &LogName, stream: StreamRef) -> Result<Vec<Fact>, ExecuteError> {
-    let records = office.journal.stream(log, stream)?;
+async fn history(
+    office: &Office,
+    log: &LogName,
+    stream: StreamRef,
+) -> Result<Vec<Fact>, ExecuteError> {
+    let records = office.journal.stream(log, stream).await?;
     Ok(records.iter().map(facts::open_part).collect::<Result<_, _>>()?)
 }
 
 /// Version of the last report in the office's task stream that this node holds.
-fn last_report(
+async fn last_report(
     office: &Office,
     directive: DirectiveId,
     addressee: &OfficeCode,
 ) -> Result<Option<u32>, ExecuteError> {
     let task = StreamRef { kind: StreamKind::Task.code(), id: directive.bytes() };
-    let facts = history(office, &own_log(addressee)?, task)?;
+    let facts = history(office, &own_log(addressee)?, task).await?;
     let last = facts.iter().rposition(|fact| matches!(fact, Fact::Task(TaskFact::Reported(_))));
     Ok(last.map(|index| index as u32 + 1))
 }
@@ -259,7 +263,7 @@ fn log_of(office: &Office, target: &LogTarget) -> Result<LogName, evidence::log:
     }
 }
 
-fn transaction(
+async fn transaction(
     office: &Office,
     actor: &Actor,
     order: &Order,
@@ -278,7 +282,7 @@ fn transaction(
     for (index, (target, facts)) in decided.decision.streams.iter().enumerate() {
         let log = log_of(office, &target.log)?;
         if matches!(target.log, LogTarget::To(_)) {
-            let opened = office.journal.ensure_own_log(&log, 1);
+            let opened = office.journal.ensure_own_log(&log, 1).await;
             opened.inspect_err(|error| heed(office, error)).map_err(WriteError::Refused)?;
         }
         let stream = StreamRef { kind: target.kind.code(), id: *target.id.as_bytes() };

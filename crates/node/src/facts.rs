@@ -3,11 +3,12 @@
 use domain::Fact;
 use evidence::log::LogName;
 use evidence::record::Record;
-use journal::{Journal, ReadError};
+use journal::ReadError;
 use thiserror::Error;
 use tracing::warn;
 
 use crate::project::chain;
+use crate::records::Records;
 
 /// Why a record does not give a fact.
 #[derive(Debug, Error)]
@@ -58,10 +59,10 @@ pub struct Range {
     pub stopped: Option<ReadError>,
 }
 
-/// Records from `from` on, limited as [`Journal::range`] limits them. One damaged record does not
+/// Records from `from` on, limited as [`Records::range`] limits them. One damaged record does not
 /// hold back the intact ones before it.
 pub fn range(
-    journal: &Journal,
+    journal: &Records,
     (log, epoch): (&LogName, u32),
     from: u64,
     max_records: usize,

@@ -14,8 +14,8 @@
 //! # Modules
 //! In the order in which a command passes them: [`grpc`], [`decide`], [`seal`], [`writer`],
 //! [`link`], [`project`], [`duties`]; around them [`run`], [`start`], [`office`], [`options`],
-//! [`stores`], [`tables`], [`country`], [`numbers`], [`heads`], [`facts`], [`trace`], [`told`],
-//! [`clock`], [`supervisor`], [`upkeep`], [`metrics_port`].
+//! [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`facts`], [`trace`],
+//! [`told`], [`clock`], [`supervisor`], [`upkeep`], [`metrics_port`].
 
 pub mod clock;
 pub mod country;
@@ -30,6 +30,7 @@ pub mod numbers;
 pub mod office;
 pub mod options;
 pub mod project;
+pub mod records;
 pub mod run;
 pub mod seal;
 pub mod start;

@@ -75,8 +75,7 @@ async fn observe(office: &SharedOffice) {
         }
     }
     // It waits for the writer, which may be in the middle of a sync.
-    let journal = office.journal.clone();
-    if let Ok(stats) = tokio::task::spawn_blocking(move || journal.stats()).await {
+    if let Ok(stats) = office.journal.stats().await {
         office.metrics.free_space(stats.free_bytes);
     }
 }

@@ -7,11 +7,12 @@
 use std::collections::HashMap;
 
 use domain::number::OPEN_COUNTERS;
-use journal::{Control, Journal, Transaction};
+use journal::{Control, Transaction};
 use thiserror::Error;
 use tokio::sync::Mutex;
 
 use crate::decide::ExecuteError;
+use crate::records::Records;
 use crate::writer::{WriteError, Writer};
 
 /// Counters reserved by one control fact: one more sync in 64 registrations.
@@ -71,7 +72,7 @@ impl Numbers {
     pub async fn next(
         &self,
         year: i16,
-        journal: &Journal,
+        journal: &Records,
         writer: &Writer,
     ) -> Result<u32, NumbersError> {
         let mut years = self.years.lock().await;
@@ -97,7 +98,7 @@ impl From<NumbersError> for ExecuteError {
     }
 }
 
-async fn reserve(year: i16, journal: &Journal, writer: &Writer) -> Result<Block, NumbersError> {
+async fn reserve(year: i16, journal: &Records, writer: &Writer) -> Result<Block, NumbersError> {
     let block = after(year, journal.control(&key(year)))?;
     let control = Control { key: key(year), value: block.end.to_be_bytes().to_vec() };
     writer.write(Transaction { controls: vec![control], ..Transaction::default() }).await?;
@@ -121,6 +122,7 @@ fn after(year: i16, reserved: Option<Vec<u8>>) -> Result<Block, NumbersError> {
 
 #[cfg(test)]
 mod tests {
+    use journal::Journal;
     use telemetry::Metrics;
     use vault::{RootKey, Vault};
 
@@ -129,7 +131,7 @@ mod tests {
     use crate::supervisor::Supervisor;
 
     struct Desk {
-        journal: Journal,
+        journal: Records,
         writer: Writer,
         _dir: tempfile::TempDir,
     }
@@ -143,13 +145,13 @@ mod tests {
         let (clock, metrics) = (Clock::system(), Metrics::disabled());
         let supervisor = Supervisor::new();
         let writer = Writer::start(journal.clone(), vault, clock, metrics, &supervisor).unwrap();
-        Desk { journal, writer, _dir: dir }
+        Desk { journal: Records::new(journal), writer, _dir: dir }
     }
 
-    fn keep(desk: &Desk, year: i16, value: &[u8]) {
+    async fn keep(desk: &Desk, year: i16, value: &[u8]) {
         let control = Control { key: key(year), value: value.to_vec() };
         let transaction = Transaction { controls: vec![control], ..Transaction::default() };
-        desk.journal.commit(vec![transaction], 0).unwrap().pop().unwrap().unwrap();
+        desk.writer.write(transaction).await.unwrap();
     }
 
     async fn next(numbers: &Numbers, desk: &Desk, year: i16) -> Result<u32, NumbersError> {
@@ -172,7 +174,7 @@ mod tests {
     async fn an_unreadable_reservation_gives_out_nothing() {
         let desk = desk();
         for value in [&[1, 2, 3][..], &(OPEN_COUNTERS + 1).to_be_bytes()[..], &[]] {
-            keep(&desk, 2026, value);
+            keep(&desk, 2026, value).await;
             let failed = next(&Numbers::new(), &desk, 2026).await.unwrap_err();
             assert!(matches!(failed, NumbersError::Unreadable { year: 2026 }), "{failed}");
             assert_eq!(desk.journal.control(&key(2026)).unwrap(), value, "it is left as it is");
@@ -182,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn the_kept_part_of_the_numbers_is_never_given_out() {
         let desk = desk();
-        keep(&desk, 2026, &(OPEN_COUNTERS - 2).to_be_bytes());
+        keep(&desk, 2026, &(OPEN_COUNTERS - 2).to_be_bytes()).await;
         let numbers = Numbers::new();
         assert_eq!(next(&numbers, &desk, 2026).await.unwrap(), OPEN_COUNTERS - 2);
         assert_eq!(next(&numbers, &desk, 2026).await.unwrap(), OPEN_COUNTERS - 1);

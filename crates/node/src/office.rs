@@ -8,7 +8,6 @@ use evidence::hash::Hash;
 use evidence::log::{LogName, LogNameError};
 use hmac::{Hmac, KeyInit, Mac};
 use identity::{NodeKeys, Trust};
-use journal::Journal;
 use projection::Views;
 use sha2::Sha256;
 use telemetry::Metrics;
@@ -20,6 +19,7 @@ use crate::country::Country;
 use crate::link::{Links, store};
 use crate::numbers::Numbers;
 use crate::options::Options;
+use crate::records::Records;
 use crate::supervisor::Supervisor;
 use crate::tables::Tables;
 use crate::writer::Writer;
@@ -37,7 +37,7 @@ pub struct Office {
     /// The wall clock.
     pub clock: Clock,
     /// The records.
-    pub journal: Journal,
+    pub journal: Records,
     /// The keys of sealed parts.
     pub vault: Vault,
     /// The node's own signing keys.

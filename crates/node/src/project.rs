@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use domain::OfficeCode;
 use evidence::log::{LogName, LogNameError};
 use evidence::record::{HeadRef, Record, TraceContext};
-use journal::{Journal, LogInfo, ReadError};
+use journal::{LogInfo, ReadError};
 use projection::{Envelope, Views};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use crate::facts;
 use crate::link::store;
 use crate::office::{Office, SharedOffice};
+use crate::records::Records;
 use crate::tables::{Folding, LogEpoch};
 use crate::trace;
 
@@ -308,7 +309,7 @@ async fn positions(views: &Views) -> Result<Positions, projection::Error> {
 /// the time that the tables took. What is before a damaged record is folded. Ends soon after
 /// `stop`.
 async fn fold_log(
-    journal: &Journal,
+    journal: &Records,
     (views, stop): (&Views, &CancellationToken),
     info: &LogInfo,
     mut next: u64,
@@ -344,7 +345,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn read(journal: &Journal, info: &LogInfo, next: u64) -> Result<Batch, FoldError> {
+    fn read(journal: &Records, info: &LogInfo, next: u64) -> Result<Batch, FoldError> {
         let owner = owner(&info.log)?;
         let wanted = BATCH.min(usize::try_from(info.size - next).unwrap_or(BATCH));
         let range = facts::range(journal, (&info.log, info.epoch), next, wanted, BATCH_BYTES);

@@ -8,6 +8,7 @@ use anyhow::Context;
 use domain::number::NumberKey;
 use domain::{Classifiers, OfficeCode, Zone};
 use identity::{Credentials, NodeKeys, Subject, Trust};
+use journal::Journal;
 use projection::Views;
 use telemetry::{Metrics, Telemetry};
 use tracing::{info, warn};
@@ -23,6 +24,7 @@ use crate::numbers::Numbers;
 use crate::office::{Logs, Office, SharedOffice};
 use crate::options::Options;
 use crate::project;
+use crate::records::{Opening, Records};
 use crate::stores;
 use crate::supervisor::{OnEnd, Supervisor};
 use crate::tables::Tables;
@@ -45,7 +47,7 @@ pub struct Running {
 /// missing key, a port that is taken.
 pub async fn start(options: Options, telemetry: &Telemetry) -> anyhow::Result<Running> {
     let supervisor = Supervisor::new();
-    let office = open(options, telemetry.metrics(), supervisor).await?;
+    let office = open(options, telemetry.metrics(), supervisor, &Journal::open).await?;
     let credentials = Credentials::node(&office.options.keys)
         .context("load the node's certificate; `adal pki issue node` makes it")?;
     check_name(&credentials, &office)?;
@@ -88,6 +90,7 @@ pub(crate) async fn open(
     options: Options,
     metrics: Metrics,
     supervisor: Supervisor,
+    opening: &Opening,
 ) -> anyhow::Result<SharedOffice> {
     let code: OfficeCode = options.office.parse()?;
     let zone = Zone::new(&options.zone)?;
@@ -104,18 +107,19 @@ pub(crate) async fn open(
     );
     create(&options.data)?;
     let root = RootKey::load(&options.keys.join("vault.key")).context("load the vault's key")?;
-    let (journal, vault) = stores::open(&options, &root)?;
-    journal.ensure_own_log(&logs.own, 1).context("open the office's log")?;
+    let (journal, vault) = stores::open(&options, &root, opening)?;
+    let clock = Clock::system();
+    let writer =
+        Writer::start(journal.clone(), vault.clone(), clock.clone(), metrics.clone(), &supervisor)?;
+    let journal = Records::new(journal);
+    journal.ensure_own_log(&logs.own, 1).await.context("open the office's log")?;
     if code.is_centre() {
-        journal.ensure_own_log(&logs.all, 1).context("open the log for every office")?;
+        journal.ensure_own_log(&logs.all, 1).await.context("open the log for every office")?;
     }
     let number_key = NumberKey::new(*vault.named_secret("reg_no")?);
     let request_key = vault.named_secret("request_hash")?;
     let views = Views::open(&options.data.join("views.sqlite")).await.context("open the tables")?;
     let tables = Tables::new(journal.logs());
-    let clock = Clock::system();
-    let writer =
-        Writer::start(journal.clone(), vault.clone(), clock.clone(), metrics.clone(), &supervisor)?;
     Ok(Arc::new(Office {
         code,
         zone,
@@ -152,8 +156,7 @@ pub async fn close(office: &Office) {
         let error = project::chain(&error);
         warn!(error, "close the tables; they will be folded anew at the next start");
     }
-    let journal = office.journal.clone();
-    if tokio::task::spawn_blocking(move || journal.close()).await.is_err() {
+    if office.journal.on_thread(Journal::close).await.is_err() {
         warn!("closing the journal was cut short; nothing is lost");
     }
 }

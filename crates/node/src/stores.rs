@@ -24,6 +24,7 @@ use tracing::info;
 use vault::{RootKey, Vault};
 
 use crate::options::Options;
+use crate::records::{self, Opening};
 
 /// The control fact with the vault's id.
 const VAULT: &[u8] = b"vault/id";
@@ -35,7 +36,11 @@ const JOURNAL: &str = "journal";
 /// # Errors
 /// One of the two is missing or belongs to another office, is in use, or is damaged. The text says
 /// what to do.
-pub fn open(options: &Options, root: &RootKey) -> anyhow::Result<(Journal, Vault)> {
+pub fn open(
+    options: &Options,
+    root: &RootKey,
+    opening: &Opening,
+) -> anyhow::Result<(Journal, Vault)> {
     let (journal_dir, vault_dir) = (options.data.join("journal"), options.data.join("vault"));
     let was_there = Vault::exists(&vault_dir)?;
     let open_vault = || Vault::open(&vault_dir, root).context("open the vault");
@@ -45,7 +50,7 @@ pub fn open(options: &Options, root: &RootKey) -> anyhow::Result<(Journal, Vault
         ensure!(!found.has_secret(JOURNAL), lost_journal(&journal_dir));
         vault = Some(found);
     }
-    let journal = open_journal(options, &journal_dir)?;
+    let journal = open_journal(options, &journal_dir, opening)?;
     let named = journal.control(VAULT);
     let records: u64 = journal.logs().iter().map(|info| info.size).sum();
     ensure!(was_there || (named.is_none() && records == 0), lost_vault(&vault_dir));
@@ -87,7 +92,7 @@ fn is_begun(dir: &Path) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-fn open_journal(options: &Options, dir: &Path) -> anyhow::Result<Journal> {
+fn open_journal(options: &Options, dir: &Path, opening: &Opening) -> anyhow::Result<Journal> {
     const MIB: u64 = 1024 * 1024;
     let sizes = journal::Options {
         segment_bytes: options.journal.segment_mib.saturating_mul(MIB),
@@ -95,7 +100,7 @@ fn open_journal(options: &Options, dir: &Path) -> anyhow::Result<Journal> {
         free_space_watermark: options.journal.free_space_watermark_mib.saturating_mul(MIB),
         ..journal::Options::default()
     };
-    let (journal, report) = Journal::open(dir, sizes).context("open the journal")?;
+    let (journal, report) = records::open(opening, dir, sizes).context("open the journal")?;
     info!(?report, "journal opened");
     Ok(journal)
 }
@@ -103,6 +108,7 @@ fn open_journal(options: &Options, dir: &Path) -> anyhow::Result<Journal> {
 fn name_vault(journal: &Journal, vault: &Vault) -> anyhow::Result<()> {
     let control = Control { key: VAULT.to_vec(), value: vault.id().to_vec() };
     let transaction = Transaction { controls: vec![control], ..Transaction::default() };
+    records::wait_for_index(journal, records::patience());
     // The time of a group is that of its records, and there are none.
     for outcome in journal.commit(vec![transaction], 0)? {
         outcome.context("note in the journal which vault belongs to it")?;
@@ -154,7 +160,7 @@ mod tests {
     }
 
     fn start(dir: &TempDir) -> anyhow::Result<[u8; 16]> {
-        let (journal, vault) = open(&options(dir), &RootKey::from_bytes(ROOT))?;
+        let (journal, vault) = open(&options(dir), &RootKey::from_bytes(ROOT), &Journal::open)?;
         journal.ensure_own_log(&"kz".parse()?, 1)?;
         Ok(vault.id())
     }
@@ -253,7 +259,7 @@ mod tests {
         let root = RootKey::from_bytes(ROOT);
         // Before the vault.
         let dir = tempfile::tempdir().unwrap();
-        open_journal(&options(&dir), &folder(&dir, "journal")).unwrap();
+        open_journal(&options(&dir), &folder(&dir, "journal"), &Journal::open).unwrap();
         start(&dir).unwrap();
         // Before the control: the vault says nothing yet.
         let dir = tempfile::tempdir().unwrap();
@@ -261,7 +267,8 @@ mod tests {
         assert_eq!(start(&dir).unwrap(), id);
         // Between control and secret.
         let dir = tempfile::tempdir().unwrap();
-        let journal = open_journal(&options(&dir), &folder(&dir, "journal")).unwrap();
+        let journal =
+            open_journal(&options(&dir), &folder(&dir, "journal"), &Journal::open).unwrap();
         let vault = Vault::open(&folder(&dir, "vault"), &root).unwrap();
         name_vault(&journal, &vault).unwrap();
         drop((journal, vault));

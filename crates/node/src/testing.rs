@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use domain::office::OfficeEnrolled;
 use domain::permission::Actor;
@@ -10,7 +12,10 @@ use evidence::checkpoint::Checkpoint;
 use evidence::log::{LogName, origin};
 use evidence::record::{Draft, Record, StreamRef, TraceContext};
 use identity::{NodeKeys, Trust};
-use journal::{Append, ExpectedVersion, Transaction};
+use journal::disk::os::OsDisk;
+use journal::index::sled::SledStore;
+use journal::index::{Applying, Entry, IVec, Index, IndexBatch, IndexStore};
+use journal::{Append, ExpectedVersion, IndexError, Journal, Transaction};
 use telemetry::Metrics;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -18,6 +23,7 @@ use uuid::Uuid;
 use crate::link::store::{self, Head};
 use crate::office::SharedOffice;
 use crate::options::Options;
+use crate::records::Opening;
 use crate::seal::{self, Provenance};
 use crate::start;
 use crate::supervisor::Supervisor;
@@ -36,19 +42,26 @@ pub struct Desk {
 pub async fn desk(code: &str) -> Desk {
     let dir = tempfile::tempdir().unwrap();
     let options = install(dir.path(), code);
-    let office = start::open(options, Metrics::disabled(), Supervisor::new()).await.unwrap();
+    let office =
+        start::open(options, Metrics::disabled(), Supervisor::new(), &Journal::open).await.unwrap();
     Desk { office, dir }
 }
 
 impl Desk {
     /// The office after its process was killed and started again.
     pub async fn killed(self) -> Desk {
+        self.killed_and_opened(&Journal::open).await
+    }
+
+    /// As [`Desk::killed`], with a journal that is opened in this way.
+    pub async fn killed_and_opened(self, opening: &Opening) -> Desk {
         let Desk { office, dir } = self;
         let options = office.options.clone();
         // The writer's thread holds the journal until the last handle is gone.
         drop(office);
         for _ in 0..200 {
-            match start::open(options.clone(), Metrics::disabled(), Supervisor::new()).await {
+            let (options, supervisor) = (options.clone(), Supervisor::new());
+            match start::open(options, Metrics::disabled(), supervisor, opening).await {
                 Ok(office) => return Desk { office, dir },
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
             }
@@ -100,7 +113,7 @@ impl Desk {
 
     /// Mirrors what another office's log holds beyond the mirror, and accepts its head.
     pub async fn mirror(&self, from: &Desk, log: &LogName) {
-        self.office.journal.ensure_mirror(log, 1).unwrap();
+        self.office.journal.ensure_mirror(log, 1).await.unwrap();
         let held = self.office.journal.frontier(log, 1).unwrap();
         let first = held.size();
         let new = from.office.journal.range(log, 1, first, usize::MAX, usize::MAX).unwrap();
@@ -158,6 +171,119 @@ fn install(dir: &Path, code: &str) -> Options {
     let small = "[journal]\nsegment_mib = 1\nfree_space_watermark_mib = 1\n";
     fs::write(&path, format!("office = \"{code}\"\n{centre}{small}")).unwrap();
     Options::load(&path).unwrap()
+}
+
+/// Keeps an index from being compared with the commit files until it is opened.
+#[derive(Debug, Default)]
+pub struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    is_reached: bool,
+    is_open: bool,
+}
+
+impl Gate {
+    /// Lets the index be compared.
+    pub fn open(&self) {
+        self.state.lock().unwrap().is_open = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits, on this thread, until an index waits for it.
+    pub fn reached(&self) {
+        let state = self.state.lock().unwrap();
+        drop(self.changed.wait_while(state, |state| !state.is_reached).unwrap());
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.is_reached = true;
+        self.changed.notify_all();
+        drop(self.changed.wait_while(state, |state| !state.is_open).unwrap());
+    }
+
+    /// Opens journals whose index waits for this gate.
+    pub fn opening(self: Arc<Gate>) -> Box<Opening> {
+        Box::new(move |dir, options| {
+            let store = SledStore::new(&dir.join("index"), options.sled_cache_bytes);
+            let slow = Slow { store, gate: self.clone() };
+            let options = journal::Options { index_grace: Duration::ZERO, ..options };
+            Journal::open_on(Arc::new(OsDisk), Arc::new(slow), dir, options)
+        })
+    }
+}
+
+struct Slow {
+    store: SledStore,
+    gate: Arc<Gate>,
+}
+
+impl IndexStore for Slow {
+    fn exists(&self) -> bool {
+        self.store.exists()
+    }
+
+    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+        let (index, gate) = (self.store.open()?, self.gate.clone());
+        Ok(Arc::new(SlowIndex { index, gate }))
+    }
+
+    fn quarantine(&self) -> std::io::Result<Option<String>> {
+        self.store.quarantine()
+    }
+
+    fn discard(&self) -> std::io::Result<()> {
+        self.store.discard()
+    }
+
+    fn applying(&self) -> Applying {
+        self.store.applying()
+    }
+}
+
+struct SlowIndex {
+    index: Arc<dyn Index>,
+    gate: Arc<Gate>,
+}
+
+impl Index for SlowIndex {
+    fn get(&self, key: &[u8]) -> Result<Option<IVec>, IndexError> {
+        self.index.get(key)
+    }
+
+    fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Entry>, IndexError> {
+        self.index.last(from, to)
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&IVec, &IVec) -> bool,
+    ) -> Result<(), IndexError> {
+        self.gate.pass();
+        self.index.scan(from, to, visit)
+    }
+
+    fn swap(&self, put: IndexBatch, remove: Vec<IVec>) -> Result<(), IndexError> {
+        self.index.swap(put, remove)
+    }
+
+    fn apply(&self, batch: IndexBatch) -> Result<(), IndexError> {
+        self.index.apply(batch)
+    }
+
+    fn flush(&self) -> Result<(), IndexError> {
+        self.index.flush()
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.index.disk_bytes()
+    }
 }
 
 /// A log's name.

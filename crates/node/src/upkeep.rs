@@ -5,7 +5,9 @@
 //! | `upkeep/scrub` | the last whole pass of the scrub, and where the present one is |
 //! | `upkeep/backup` | the last backup that was sent whole |
 
-use journal::{Control, Journal};
+use journal::Control;
+
+use crate::records::Records;
 
 const SCRUB: &[u8] = b"upkeep/scrub";
 const BACKUP: &[u8] = b"upkeep/backup";
@@ -40,7 +42,7 @@ pub struct BackupState {
 
 impl ScrubState {
     /// What is stored of it.
-    pub fn load(journal: &Journal) -> ScrubState {
+    pub fn load(journal: &Records) -> ScrubState {
         let text = journal.control(SCRUB).unwrap_or_default();
         let of = |name| number::<u64>(&text, name).unwrap_or(0);
         ScrubState {
@@ -66,7 +68,7 @@ impl ScrubState {
 
 impl BackupState {
     /// What is stored of it; `None` if none was sent yet.
-    pub fn load(journal: &Journal) -> Option<BackupState> {
+    pub fn load(journal: &Records) -> Option<BackupState> {
         let text = journal.control(BACKUP)?;
         Some(BackupState {
             taken: number(&text, "taken")?,
@@ -92,6 +94,8 @@ fn number<T: std::str::FromStr>(text: &[u8], name: &str) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use journal::Journal;
+
     use super::*;
 
     #[test]
@@ -99,15 +103,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let small = journal::Options { segment_bytes: 65_536, ..journal::Options::default() };
         let (journal, _) = Journal::open(&dir.path().join("journal"), small).unwrap();
-        assert_eq!(ScrubState::load(&journal), ScrubState::default());
-        assert_eq!(BackupState::load(&journal), None);
+        let records = Records::new(journal.clone());
+        assert_eq!(ScrubState::load(&records), ScrubState::default());
+        assert_eq!(BackupState::load(&records), None);
         let scrub =
             ScrubState { passes: 1, ended: -2, bytes: 3, records: 4, damages: 5, segment: 6 };
         let backup = BackupState { taken: -1, group: 2, bytes: 3 };
         let controls = vec![scrub.control(), backup.control()];
         let stored = journal::Transaction { controls, ..journal::Transaction::default() };
         journal.commit(vec![stored], 1).unwrap();
-        assert_eq!(ScrubState::load(&journal), scrub);
-        assert_eq!(BackupState::load(&journal), Some(backup));
+        assert_eq!(ScrubState::load(&records), scrub);
+        assert_eq!(BackupState::load(&records), Some(backup));
     }
 }

@@ -20,6 +20,7 @@ use vault::{Vault, VaultError};
 use crate::clock::Clock;
 use crate::link::store;
 use crate::project::chain;
+use crate::records::{self, Records};
 use crate::supervisor::Supervisor;
 
 /// Transactions waiting to be gathered.
@@ -88,7 +89,14 @@ impl Writer {
     ) -> std::io::Result<Writer> {
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let supervisor = supervisor.clone();
-        let writing = Writing { journal: journal.clone(), vault, clock, metrics };
+        let writing = Writing {
+            records: Records::new(journal.clone()),
+            journal: journal.clone(),
+            patience: records::patience(),
+            vault,
+            clock,
+            metrics,
+        };
         let ended_journal = journal.clone();
         std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             // A panic here must end the node as loudly as an error: nothing would be written any
@@ -128,6 +136,9 @@ impl Writer {
 
 struct Writing {
     journal: Journal,
+    records: Records,
+    /// Until when a group waits for the index that is opened.
+    patience: Instant,
     vault: Vault,
     clock: Clock,
     metrics: Metrics,
@@ -148,6 +159,7 @@ impl Writing {
             return Ok(());
         }
         let (mirrored, bytes) = weigh(&jobs);
+        records::wait_for_index(&self.journal, self.patience);
         let began = Instant::now();
         let (transactions, answers): (Vec<_>, Vec<_>) =
             jobs.into_iter().map(|job| (job.transaction, job.answer)).unzip();
@@ -171,7 +183,7 @@ impl Writing {
         for job in jobs {
             let logs = job.transaction.appends.iter().map(|append| &append.log);
             let mut closed = logs.filter_map(|log| {
-                let reason = store::read_only_reason(&self.journal, log)?;
+                let reason = store::read_only_reason(&self.records, log)?;
                 Some(WriteError::ReadOnly { log: log.clone(), reason })
             });
             match closed.next() {

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use ::sled::IVec;
+pub use ::sled::IVec;
 
 use crate::error::{IndexError, IndexOpenError};
 use crate::report::QuarantinedIndex;

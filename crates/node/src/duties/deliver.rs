@@ -173,7 +173,7 @@ mod tests {
     async fn issued(undecodable: u128, numbers: std::ops::RangeInclusive<u128>) -> (Desk, Desk) {
         let (centre, region) = (desk("KZ").await, desk("KZ-75").await);
         let down = log("kz/kz-75");
-        centre.office.journal.ensure_own_log(&down, 1).unwrap();
+        centre.office.journal.ensure_own_log(&down, 1).await.unwrap();
         for number in numbers {
             let (id, fact) = dispatch(number);
             let mut draft = centre.draft(&down, id, &fact);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use journal::{CommitError, IndexStatus};
+use journal::{CommitError, IndexStatus, Journal};
 
 use crate::office::{Office, SharedOffice};
 use crate::project::chain;
@@ -27,8 +27,7 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
             () = stopping.cancelled() => return Ok(()),
             () = tokio::time::sleep(EVERY) => {}
         }
-        let journal = office.journal.clone();
-        let flushed = tokio::task::spawn_blocking(move || journal.flush_index()).await;
+        let flushed = office.journal.on_thread(Journal::flush_index).await;
         let failed = |error| reason(&office, format!("flush the index: {}", chain(&error)));
         flushed.map_err(|error| error.to_string())?.map_err(failed)?;
     }
@@ -78,7 +77,7 @@ mod tests {
         note(&office).await;
         let older = fs::read(&segment).unwrap();
         note(&office).await;
-        office.journal.flush_index().unwrap();
+        office.journal.on_thread(Journal::flush_index).await.unwrap().unwrap();
         let options = office.options.clone();
         // The writer's thread holds the journal until the last handle is gone.
         let mut grown = office.writer.grown();
@@ -112,7 +111,7 @@ mod tests {
     async fn a_flush_that_fails_ends_the_duty() {
         let desk = desk("KZ-75").await;
         note(&desk.office).await;
-        desk.office.journal.close();
+        desk.office.journal.on_thread(Journal::close).await.unwrap();
         let ended = run(desk.office.clone()).await.unwrap_err();
         assert!(ended.starts_with("flush the index"), "{ended}");
     }
@@ -121,11 +120,11 @@ mod tests {
     async fn a_stopped_journal_stops_the_node_and_other_refusals_do_not() {
         let desk = desk("KZ-75").await;
         let office = &desk.office;
-        let refused = office.journal.ensure_mirror(&log("kz-75"), 1).unwrap_err();
+        let refused = office.journal.ensure_mirror(&log("kz-75"), 1).await.unwrap_err();
         heed(office, &refused);
         assert!(!office.supervisor.stopping().is_cancelled(), "{refused}");
-        office.journal.close();
-        heed(office, &office.journal.ensure_mirror(&log("kz/all"), 1).unwrap_err());
+        office.journal.on_thread(Journal::close).await.unwrap();
+        heed(office, &office.journal.ensure_mirror(&log("kz/all"), 1).await.unwrap_err());
         assert!(office.supervisor.stopping().is_cancelled());
     }
 }

@@ -73,7 +73,9 @@ fn until_due(state: &ScrubState, now: i64) -> Duration {
 /// One pass from where the last one was cut; false if the node stops.
 async fn pass(office: &SharedOffice, rate: u64) -> Result<bool, String> {
     let mut state = ScrubState::load(&office.journal);
-    let mut scrub = office.journal.scrub_from(state.segment);
+    let from = state.segment;
+    let scrub = office.journal.on_thread(move |journal| journal.scrub_from(from)).await;
+    let mut scrub = scrub.map_err(|error| error.to_string())?;
     let (mut stored, mut damages) = (scrub.segment(), 0);
     loop {
         if office.journal.index_status() != IndexStatus::Ready {

@@ -5,6 +5,7 @@
 
 use journal::{Backup, BackupError, Transaction};
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use tonic::Status;
 use tracing::{error, info};
 use wire::Fault;
@@ -55,8 +56,8 @@ pub async fn run(office: SharedOffice, send: Answer) -> Result<(), String> {
 }
 
 async fn send_all(office: &SharedOffice, send: &Answer) -> Result<BackupState, Ended> {
-    let (journal, clock) = (office.journal.clone(), office.clock.now());
-    let mut backup = blocking(move || journal.backup(clock)).await?;
+    let clock = office.clock.now();
+    let mut backup = done(office.journal.on_thread(move |journal| journal.backup(clock)).await)?;
     let state = BackupState { taken: clock, group: backup.group(), bytes: backup.bytes() };
     let files = backup.files().to_vec();
     let plan = pb::BackupPlan { files: files.len() as u64, bytes: state.bytes, group: state.group };
@@ -105,11 +106,15 @@ fn piece(mut backup: Backup, file: usize, offset: u64) -> Result<(Backup, Vec<u8
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
 ) -> Result<T, Ended> {
+    done(tokio::task::spawn_blocking(work).await)
+}
+
+fn done<T>(worked: Result<Result<T, BackupError>, JoinError>) -> Result<T, Ended> {
     let failed = |error: &dyn std::error::Error| {
         error!(error = chain(error), "back up the journal");
         Ended::Failed(FAILED)
     };
-    match tokio::task::spawn_blocking(work).await {
+    match worked {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(failed(&error)),
         Err(error) => Err(failed(&error)),

@@ -94,9 +94,9 @@ async fn stored(
     send: &Answer,
     stop: &CancellationToken,
 ) -> Result<(CheckReport, Option<pb::Damage>), Fault> {
-    let (journal, vault) = (office.journal.clone(), office.vault.clone());
+    let vault = office.vault.clone();
     let (progress, stopped) = (send.clone(), stop.clone());
-    let checking = tokio::task::spawn_blocking(move || {
+    let checking = office.journal.on_thread(move |journal| {
         let report = journal.check(&mut |step| {
             if stopped.is_cancelled() {
                 return ControlFlow::Break(());

@@ -224,7 +224,7 @@ async fn open(
     // Whoever may open nothing does not even learn what there is.
     permission::check(actor, &office.code, &opening(Vec::new()))
         .map_err(|refusal| Fault::Refused { request: "open_record", refusal })?;
-    let record = find_record(office, request.record)?;
+    let record = find_record(office, request.record).await?;
     let header = record.header();
     if record.sealed().is_empty() {
         return Err(Fault::NothingSealed.into());
@@ -262,7 +262,7 @@ async fn open(
     })
 }
 
-fn find_record(
+async fn find_record(
     office: &Office,
     record: Option<pb::open_record_request::Record>,
 ) -> Result<Record, Status> {
@@ -274,6 +274,7 @@ fn find_record(
             Wanted::EventId(id) => operator::Wanted::EventId(id),
         }),
     )
+    .await
 }
 
 fn unseal(office: &Office, record: &Record) -> Result<Zeroizing<Vec<u8>>, Status> {

@@ -18,7 +18,7 @@ pub mod query;
 pub mod replication;
 mod rows;
 pub mod server;
-mod stat;
+pub mod stat;
 pub mod sync;
 
 use domain::Timestamp;

@@ -100,7 +100,7 @@ impl OperatorService for Operator {
         request: Request<pb::GetRecordRequest>,
     ) -> Result<Response<pb::GetRecordResponse>, Status> {
         access::person_with(request.extensions(), &self.office, &LOOK)?;
-        let record = find_record(&self.office, request.into_inner().record)?;
+        let record = find_record(&self.office, request.into_inner().record).await?;
         record_with_proof(&self.office, record).map(Response::new)
     }
 
@@ -126,7 +126,7 @@ impl OperatorService for Operator {
         request: Request<pb::JournalStatRequest>,
     ) -> Result<Response<pb::JournalStatResponse>, Status> {
         access::person_with(request.extensions(), &self.office, &LOOK)?;
-        Ok(Response::new(stat::stat(&self.office)))
+        stat::stat(&self.office).await.map(Response::new)
     }
 
     type BackupJournalStream = Answer<pb::BackupJournalEvent>;
@@ -280,24 +280,24 @@ pub fn within(info: &LogInfo, from: u64) -> Result<(), Status> {
 }
 
 /// The record of a question, by position or by event id.
-pub fn find_record(office: &Office, wanted: Option<Wanted>) -> Result<Record, Status> {
+pub async fn find_record(office: &Office, wanted: Option<Wanted>) -> Result<Record, Status> {
     let found = match wanted {
         Some(Wanted::Position(at)) => {
             let info = find_log(office, &at.log, at.epoch)?;
             office.journal.get(&info.log, info.epoch, at.sequence)
         }
-        Some(Wanted::EventId(text)) => by_event(office, &text)?,
+        Some(Wanted::EventId(text)) => by_event(office, &text).await?,
         None => return Err(errors::field("record", "name a position or an event id")),
     };
     found.map_err(|error| errors::read(&error))?.ok_or_else(no_record)
 }
 
-fn by_event(
+async fn by_event(
     office: &Office,
     text: &str,
 ) -> Result<Result<Option<Record>, journal::ReadError>, Status> {
     let event: uuid::Uuid = text.parse().map_err(|_| errors::field("event_id", "is not a UUID"))?;
-    let at = match office.journal.find_event(event.as_bytes()) {
+    let at = match office.journal.find_event(event.as_bytes()).await {
         Ok(Some(at)) => at,
         Ok(None) => return Err(no_record()),
         Err(error) => return Ok(Err(error)),

@@ -1,21 +1,36 @@
 //! What the journal is made of, as the operator service tells it.
 
 use journal::IndexStatus;
+use tonic::Status;
+use tracing::error;
+use wire::Fault;
 use wire::pb::operator::v1 as pb;
 
 use crate::grpc::{instant, operator};
 use crate::office::Office;
+use crate::project::chain;
 use crate::upkeep::{BackupState, ScrubState};
 
 /// The answer to `JournalStat`.
-pub fn stat(office: &Office) -> pb::JournalStatResponse {
+///
+/// # Errors
+/// The figures cannot be had.
+pub async fn stat(office: &Office) -> Result<pb::JournalStatResponse, Status> {
     let journal = &office.journal;
-    let stats = journal.stats();
+    let file = office.options.data.join("journal/reserve");
+    // The reserve is not there after the disk was nearly full.
+    let looking = journal.on_thread(move |journal| {
+        let reserve = std::fs::metadata(file).map_or(0, |file| file.len());
+        (journal.stats(), reserve, journal.quarantined_index())
+    });
+    let (stats, reserve_bytes, aside) = looking.await.map_err(|error| {
+        error!(error = chain(&error), "get figures of the journal");
+        Fault::Internal { doing: "get figures of the journal" }
+    })?;
     let (index_state, index_detail) = index(&journal.index_status());
     let scrub = ScrubState::load(journal);
-    let aside = journal.quarantined_index();
     let set = &office.options.journal;
-    pb::JournalStatResponse {
+    Ok(pb::JournalStatResponse {
         logs: journal.logs().iter().map(|info| operator::log_row(office, info)).collect(),
         records: stats.records,
         segments: stats.segments,
@@ -25,7 +40,7 @@ pub fn stat(office: &Office) -> pb::JournalStatResponse {
         index_bytes: stats.index_bytes,
         free_bytes: stats.free_bytes,
         watermark_bytes: set.free_space_watermark_mib.saturating_mul(1_024 * 1_024),
-        reserve_bytes: reserve(office),
+        reserve_bytes,
         stopped: stats.stopped,
         scrub_rate: set.scrub_kib.saturating_mul(1_024),
         last_scrub: (scrub.passes > 0).then(|| pb::ScrubPass {
@@ -43,13 +58,7 @@ pub fn stat(office: &Office) -> pb::JournalStatResponse {
         restores: journal.restorations().iter().map(restore).collect(),
         index_aside_bytes: aside.as_ref().map_or(0, |aside| aside.bytes),
         index_aside: aside.map(|aside| aside.name).unwrap_or_default(),
-    }
-}
-
-/// Bytes of the reserve; it is not there after the disk was nearly full.
-fn reserve(office: &Office) -> u64 {
-    let file = office.options.data.join("journal/reserve");
-    std::fs::metadata(file).map_or(0, |file| file.len())
+    })
 }
 
 fn index(status: &IndexStatus) -> (&'static str, String) {

@@ -42,7 +42,7 @@ pub async fn run(
         return; // a still newer link waits for its turn
     }
     let began = Instant::now();
-    let session = match begin(&office, &peer) {
+    let session = match begin(&office, &peer).await {
         Ok(session) => session,
         Err(error) => {
             let reason = chain(&error);
@@ -74,7 +74,7 @@ enum BeginError {
     Session(#[from] replication::ConfigError),
 }
 
-fn begin(office: &Office, peer: &OfficeCode) -> Result<Session, BeginError> {
-    let config = plan::to_region(office, peer)?;
+async fn begin(office: &Office, peer: &OfficeCode) -> Result<Session, BeginError> {
+    let config = plan::to_region(office, peer).await?;
     Ok(Session::new(config, Now { mono: 0, unix: office.clock.now() })?)
 }

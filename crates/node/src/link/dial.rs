@@ -128,7 +128,7 @@ async fn make(
     let inbound = opened?.into_inner();
     let inbound = Box::pin(inbound);
     let began = Instant::now();
-    let config = plan::to_centre(office, centre)?;
+    let config = plan::to_centre(office, centre).await?;
     let session = Session::new(config, Now { mono: 0, unix: office.clock.now() })?;
     let (office, peer, told) = (office.clone(), centre.clone(), Told::default());
     Ok((turn, Driver { office, session, peer, inbound, outbound, stop, began, told }))

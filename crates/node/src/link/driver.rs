@@ -304,15 +304,9 @@ impl Driver {
     /// Begins to mirror an epoch that the peer has opened. If it fails, the next link tries again.
     async fn open_mirror(&self, NewEpoch { log, epoch }: NewEpoch) {
         info!(peer = %self.peer, %log, epoch, "the peer has opened a new epoch of its log");
-        let office = self.office.clone();
-        let opened = tokio::task::spawn_blocking(move || {
-            let opened = office.journal.ensure_mirror(&log, epoch);
-            opened.inspect_err(|error| heed(&office, error))
-        });
-        match opened.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => error!(error = chain(&error), "open the mirror of a new epoch"),
-            Err(error) => error!(error = chain(&error), "open the mirror of a new epoch"),
+        if let Err(error) = self.office.journal.ensure_mirror(&log, epoch).await {
+            heed(&self.office, &error);
+            error!(error = chain(&error), "open the mirror of a new epoch");
         }
     }
 

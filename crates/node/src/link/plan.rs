@@ -39,11 +39,11 @@ pub enum PlanError {
 }
 
 /// The session's configuration for a region's link to the centre.
-pub fn to_centre(office: &Office, centre: &OfficeCode) -> Result<SessionConfig, PlanError> {
+pub async fn to_centre(office: &Office, centre: &OfficeCode) -> Result<SessionConfig, PlanError> {
     let keys = &office.trust.centre;
     let down = downlink(&office.code)?;
     for log in [&office.logs.all, &down] {
-        ensure_mirror(office, log)?;
+        ensure_mirror(office, log).await?;
     }
     let mirrored = [&office.logs.all, &down];
     let peer = PeerKeys { log: &keys.log, witness: &keys.witness, mirror: Some(&keys.mirror) };
@@ -51,13 +51,14 @@ pub fn to_centre(office: &Office, centre: &OfficeCode) -> Result<SessionConfig, 
 }
 
 /// The session's configuration for the centre's link to a region.
-pub fn to_region(office: &Office, region: &OfficeCode) -> Result<SessionConfig, PlanError> {
+pub async fn to_region(office: &Office, region: &OfficeCode) -> Result<SessionConfig, PlanError> {
     let known = office.country.known();
     let enrolled =
         known.offices.get(region).ok_or_else(|| PlanError::NotEnrolled(region.clone()))?;
     let (up, down) = (own_log(region)?, downlink(region)?);
-    office.journal.ensure_own_log(&down, 1).inspect_err(|error| heed(office, error))?;
-    ensure_mirror(office, &up)?;
+    let opened = office.journal.ensure_own_log(&down, 1).await;
+    opened.inspect_err(|error| heed(office, error))?;
+    ensure_mirror(office, &up).await?;
     let own = [&office.logs.all, &down];
     // A region witnesses the centre's heads; as a mirror it is not enrolled, so those lines are
     // not kept (DECISIONS.md).
@@ -65,9 +66,9 @@ pub fn to_region(office: &Office, region: &OfficeCode) -> Result<SessionConfig, 
     config(office, region, &own, &[&up], &peer)
 }
 
-fn ensure_mirror(office: &Office, log: &LogName) -> Result<(), CommitError> {
+async fn ensure_mirror(office: &Office, log: &LogName) -> Result<(), CommitError> {
     let exists = office.journal.logs().iter().any(|info| info.log == *log);
-    let opened = if exists { Ok(()) } else { office.journal.ensure_mirror(log, 1) };
+    let opened = if exists { Ok(()) } else { office.journal.ensure_mirror(log, 1).await };
     opened.inspect_err(|error| heed(office, error))
 }
 

@@ -13,12 +13,13 @@
 use evidence::checkpoint::Checkpoint;
 use evidence::hash::Hash;
 use evidence::log::LogName;
-use journal::{Control, Journal, Role};
+use journal::{Control, Role};
 use replication::action::Fault;
 use replication::{CosignatureKind, Party, RefusalCode};
 
 use crate::heads;
 use crate::office::Office;
+use crate::records::Records;
 
 const VERSION: u8 = 1;
 const FIXED: usize = 1 + 8 + 8 + 32;
@@ -188,7 +189,7 @@ fn fault_control(office: &Office, fault: &Fault) -> Option<Control> {
 
 /// Why the open epoch of an own log accepts no more facts; `None` if it does. What was found wrong
 /// with an earlier epoch does not bind its successor: that is what the successor is for.
-pub fn read_only_reason(journal: &Journal, log: &LogName) -> Option<String> {
+pub fn read_only_reason(journal: &Records, log: &LogName) -> Option<String> {
     // Asked for every transaction: nothing is looked up while no log is read-only at all.
     let prefix = format!("readonly/{log}/");
     if journal.controls(prefix.as_bytes()).is_empty() {
@@ -199,7 +200,7 @@ pub fn read_only_reason(journal: &Journal, log: &LogName) -> Option<String> {
 }
 
 /// The open epoch of an own log.
-pub fn own_epoch(journal: &Journal, log: &LogName) -> u32 {
+pub fn own_epoch(journal: &Records, log: &LogName) -> u32 {
     let logs = journal.logs().into_iter();
     let own = logs.filter(|info| info.role == Role::Own && info.log == *log);
     own.map(|info| info.epoch).max().unwrap_or(1)

@@ -1,14 +1,24 @@
 //! The driver against a peer that is made of two channels.
 
-use replication::message::{Head, Hello, Message, PROTOCOL};
+use std::sync::Arc;
+
+use domain::contact::{ContactRequest, OpenContact};
+use domain::permission::Actor;
+use domain::{Code, Post, Request};
+use replication::message::{Head, Hello, Holding, Message, PROTOCOL, Role};
 use replication::{Session, SessionConfig};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
+use uuid::Uuid;
 
 use super::*;
+use crate::decide::{self, Order};
+use crate::grpc::operator::{self, Wanted};
+use crate::grpc::stat;
 use crate::grpc::sync::{self, LinkWord};
 use crate::link::plan;
-use crate::testing::{self, Desk};
+use crate::testing::{self, Desk, Gate};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(100);
@@ -21,12 +31,12 @@ struct Centre {
 }
 
 /// A driver of the region's link, not yet running, and the other end of it.
-fn link(region: &Desk) -> (Driver, Centre) {
+async fn link(region: &Desk) -> (Driver, Centre) {
     let (send, inbound) = mpsc::channel(1);
     let (outbound, receive) = mpsc::channel(4);
     let stop = CancellationToken::new();
     let peer = "KZ".parse().unwrap();
-    let config: SessionConfig = plan::to_centre(&region.office, &peer).unwrap();
+    let config: SessionConfig = plan::to_centre(&region.office, &peer).await.unwrap();
     let driver = Driver {
         office: region.office.clone(),
         session: Session::new(config, Now { mono: 0, unix: region.office.clock.now() }).unwrap(),
@@ -41,8 +51,14 @@ fn link(region: &Desk) -> (Driver, Centre) {
 }
 
 #[allow(clippy::disallowed_methods)] // a test has no supervisor
-fn run(driver: Driver) -> tokio::task::JoinHandle<Ended> {
-    tokio::spawn(driver.run())
+fn in_background<T: Send + 'static>(
+    task: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    tokio::spawn(task)
+}
+
+fn run(driver: Driver) -> JoinHandle<Ended> {
+    in_background(driver.run())
 }
 
 impl Centre {
@@ -51,12 +67,16 @@ impl Centre {
     }
 
     async fn greet(&self) {
+        self.greet_with(Vec::new()).await;
+    }
+
+    async fn greet_with(&self, holdings: Vec<Holding>) {
         self.say(Message::Hello(Hello {
             protocol: PROTOCOL,
             office: "KZ".to_owned(),
             instance: [9; 16],
             software: "test".to_owned(),
-            holdings: Vec::new(),
+            holdings,
         }))
         .await;
     }
@@ -70,7 +90,7 @@ impl Centre {
 #[tokio::test]
 async fn a_peer_that_floods_and_does_not_read_is_not_read() {
     let region = testing::desk("KZ-75").await;
-    let (driver, mut centre) = link(&region);
+    let (driver, mut centre) = link(&region).await;
     let running = run(driver);
     centre.greet().await;
     let mut taken = 0;
@@ -95,7 +115,7 @@ async fn a_peer_that_floods_and_does_not_read_is_not_read() {
 #[tokio::test]
 async fn a_log_that_is_not_of_the_link_leaves_nothing_behind() {
     let region = testing::desk("KZ-75").await;
-    let (driver, mut centre) = link(&region);
+    let (driver, mut centre) = link(&region).await;
     let running = run(driver);
     centre.greet().await;
     for epoch in 2..20 {
@@ -118,7 +138,7 @@ async fn a_link_that_is_replaced_is_not_live_and_a_stopping_one_says_goodbye() {
     let region = testing::desk("KZ-75").await;
     let word = || sync::lines(&region.office)[&"KZ".parse().unwrap()].state.word;
     assert_eq!(word(), LinkWord::NeverConnected);
-    let (driver, mut centre) = link(&region);
+    let (driver, mut centre) = link(&region).await;
     let running = run(driver);
     assert!(matches!(centre.hear().await, Message::Hello(_)));
     assert_eq!(word(), LinkWord::Connecting, "open, and without a hello");
@@ -130,7 +150,7 @@ async fn a_link_that_is_replaced_is_not_live_and_a_stopping_one_says_goodbye() {
     assert!(matches!(running.await.unwrap(), Ended::Stopped));
     assert_eq!(word(), LinkWord::SilentSince);
 
-    let (driver, mut centre) = link(&region);
+    let (driver, mut centre) = link(&region).await;
     let running = run(driver);
     assert!(matches!(centre.hear().await, Message::Hello(_)));
     region.office.supervisor.stop();
@@ -149,4 +169,73 @@ async fn a_link_ends_after_the_writer_has_answered() {
     assert!(tokio::time::timeout(SHORT, &mut ending).await.is_err(), "records are on their way");
     answer.send(()).unwrap();
     tokio::time::timeout(PATIENCE, ending).await.unwrap();
+}
+
+/// What a clerk asks who opens a contact.
+fn contact_order(id: u128) -> (Actor, Order) {
+    let code = |text| Code::new(text).unwrap();
+    let actor = Actor {
+        person: Uuid::from_u128(7).into(),
+        post: Post::new("kz-75/clerk").unwrap(),
+        role: domain::Role::Clerk,
+        office: "KZ-75".parse().unwrap(),
+    };
+    let request =
+        OpenContact { channel: code("call"), line: None, language: code("kk"), personal: None };
+    let order = Order {
+        command_id: Uuid::from_u128(id),
+        stream_id: Uuid::from_u128(id),
+        expected_version: 0,
+        occurred_at: None,
+        zone: None,
+        causation: Uuid::nil(),
+        correlation: Uuid::nil(),
+        request: Request::Contact(ContactRequest::Open(request)),
+        request_hash: [1; 32],
+        controls: Vec::new(),
+    };
+    (actor, order)
+}
+
+/// On one thread: whoever waited on it for the index would hold up everything else.
+#[tokio::test]
+async fn a_node_goes_on_while_questions_by_key_wait_for_the_index() {
+    let (region, log) = (testing::desk("KZ-75").await, testing::log("kz-75"));
+    region.record(&log, &[testing::contact(1)]).await;
+    let event = Uuid::from_bytes(region.records(&log)[0].header().event_id);
+    drop(link(&region).await); // it opens the mirrors
+    let gate = Arc::new(Gate::default());
+    let region = region.killed_and_opened(&*gate.clone().opening()).await;
+    gate.reached();
+    let office = region.office.clone();
+    let ordering = in_background(async move {
+        let (actor, order) = contact_order(2);
+        decide::execute(&office, &actor, order).await
+    });
+    let office = region.office.clone();
+    let asking = in_background(async move {
+        operator::find_record(&office, Some(Wanted::EventId(event.to_string()))).await
+    });
+    tokio::task::yield_now().await;
+
+    let (driver, mut centre) = link(&region).await;
+    let running = run(driver);
+    let (epoch, size, root) = (1, 0, evidence::merkle::empty_root());
+    let role = Role::Follower;
+    centre.greet_with(vec![Holding { log, epoch, role, size, root, head: None }]).await;
+    let sent = loop {
+        if let Message::Entries(entries) = centre.hear().await {
+            break entries.records.len();
+        }
+    };
+    assert_eq!(sent, 1, "records go out");
+    assert_eq!(stat::stat(&region.office).await.unwrap().index_state, "opening");
+    let word = sync::lines(&region.office)[&"KZ".parse().unwrap()].state.word;
+    assert_eq!(word, LinkWord::CatchingUp);
+    assert!(!ordering.is_finished() && !asking.is_finished(), "they wait for the index");
+    gate.open();
+    assert_eq!(ordering.await.unwrap().unwrap().stream_version, 1);
+    assert_eq!(asking.await.unwrap().unwrap().header().event_id, *event.as_bytes());
+    centre.stop.cancel();
+    running.await.unwrap();
 }
