@@ -65,6 +65,12 @@ pub struct Submitted {
 }
 
 impl Submitted {
+    /// With this answer.
+    #[cfg(test)]
+    pub(crate) fn of(answered: oneshot::Receiver<Result<Committed, WriteError>>) -> Submitted {
+        Submitted { answered }
+    }
+
     /// Waits until it is durable or refused.
     pub async fn outcome(self) -> Result<Committed, WriteError> {
         self.answered.await.map_err(|_| WriteError::Stopped)?

@@ -252,7 +252,7 @@ pub enum Party {
 ///   Seen by [`Party::Us`] on an **own** log: make that log read-only at once, it is not the
 ///   history that the other side holds. A successor epoch is opened by a person, never by the
 ///   machine.
-/// * [`RefusalCode::DiskFull`]: passes by itself.
+/// * [`RefusalCode::DiskFull`], [`RefusalCode::IndexBuilding`]: passes by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The log.
@@ -329,6 +329,8 @@ impl fmt::Display for Close {
 pub enum Failure {
     /// No space on the disk. The log waits and is tried again.
     DiskFull,
+    /// The store takes nothing until its index is built. The log waits and is tried again.
+    IndexBuilding,
     /// The stored bytes are damaged: nothing may be served from there. The log stops.
     Damaged,
     /// The store is at another position than the session believes (another session wrote).

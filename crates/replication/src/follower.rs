@@ -60,9 +60,10 @@ pub(crate) struct Cosigners {
 enum Phase {
     Waiting,
     Active,
-    /// No disk space. Goes on at `until`, once everything the origin sent before it knew has
-    /// come in (the pong of `barrier`) and the driver owes no answer.
+    /// Nothing can be stored, as `code` says. Goes on at `until`, once everything the origin sent
+    /// before it knew has come in (the pong of `barrier`) and the driver owes no answer.
     Paused {
+        code: RefusalCode,
         until: u64,
         barrier: Option<u64>,
     },
@@ -385,22 +386,19 @@ impl Follower {
             (_, Phase::Stopped { .. }) => {}
             // What was asked for after the request that failed fails too.
             (Failure::OutOfStep, Phase::Paused { .. }) => {}
-            (Failure::DiskFull, Phase::Paused { barrier, .. }) => {
-                let until = now.mono.saturating_add(self.limits.disk_retry);
-                self.phase = Phase::Paused { until, barrier: *barrier };
-            }
             (Failure::DiskFull, _) => {
                 let text = format!(
                     "the office that mirrors {} has no disk space left: free some there; it goes \
                      on by itself",
                     self.id.log
                 );
-                q.refuse_log(&self.id, Reason::new(RefusalCode::DiskFull, text));
-                let barrier = q.serial();
-                q.send(Message::Ping { nonce: barrier });
-                let until = now.mono.saturating_add(self.limits.disk_retry);
-                self.phase = Phase::Paused { until, barrier: Some(barrier) };
-                self.forget_waiting();
+                self.pause(now, Reason::new(RefusalCode::DiskFull, text), q);
+            }
+            (Failure::IndexBuilding, _) => {
+                let log = &self.id.log;
+                let text =
+                    format!("the office that mirrors {log} builds its index and goes on by itself");
+                self.pause(now, Reason::new(RefusalCode::IndexBuilding, text), q);
             }
             (Failure::Damaged, _) => {
                 let text = format!(
@@ -416,6 +414,20 @@ impl Follower {
             }
         }
         Ok(())
+    }
+
+    /// Stores nothing until the failure may have passed. The peer hears of it once.
+    fn pause(&mut self, now: Now, reason: Reason, q: &mut Queue) {
+        let (code, until) = (reason.code, now.mono.saturating_add(self.limits.store_retry));
+        if let Phase::Paused { barrier, .. } = self.phase {
+            self.phase = Phase::Paused { code, until, barrier };
+            return;
+        }
+        q.refuse_log(&self.id, reason);
+        let barrier = q.serial();
+        q.send(Message::Ping { nonce: barrier });
+        self.phase = Phase::Paused { code, until, barrier: Some(barrier) };
+        self.forget_waiting();
     }
 
     fn forget_waiting(&mut self) {
@@ -447,7 +459,7 @@ impl Follower {
     pub(crate) fn wakeup(&self) -> Option<u64> {
         let settled = self.commits.is_empty() && self.persisting.is_none();
         match self.phase {
-            Phase::Paused { until, barrier: None } if settled => Some(until),
+            Phase::Paused { until, barrier: None, .. } if settled => Some(until),
             _ => None,
         }
     }
@@ -473,7 +485,7 @@ impl Follower {
                 Phase::Finished => LogState::Live,
                 Phase::Active if recent && lag == Some(0) => LogState::Live,
                 Phase::Active => LogState::CatchingUp,
-                Phase::Paused { .. } => LogState::Paused(RefusalCode::DiskFull),
+                Phase::Paused { code, .. } => LogState::Paused(*code),
                 Phase::Stopped { code, text } => {
                     LogState::Stopped { code: *code, text: text.clone() }
                 }

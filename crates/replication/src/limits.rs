@@ -55,8 +55,9 @@ pub struct Limits {
     /// Time without any progress on something sent after which the link is given up, although
     /// the peer answers pings.
     pub stall_timeout: u64,
-    /// Wait before a log that ran out of disk space is tried again.
-    pub disk_retry: u64,
+    /// Wait before a log that the follower could not store (a full disk, an index that is being
+    /// built) is tried again.
+    pub store_retry: u64,
 }
 
 impl Default for Limits {
@@ -70,7 +71,7 @@ impl Default for Limits {
             missed_pings: 4,
             hello_timeout: 15 * SECOND,
             stall_timeout: 120 * SECOND,
-            disk_retry: 10 * SECOND,
+            store_retry: 10 * SECOND,
         }
     }
 }
@@ -106,7 +107,7 @@ impl Limits {
             ("missed_pings", u64::from(self.missed_pings), 1, 100),
             ("hello_timeout", self.hello_timeout, 10_000, 600 * SECOND),
             ("stall_timeout", self.stall_timeout, self.heartbeat, 36_000 * SECOND),
-            ("disk_retry", self.disk_retry, 10_000, 3_600 * SECOND),
+            ("store_retry", self.store_retry, 10_000, 3_600 * SECOND),
         ];
         for (name, value, min, max) in checks {
             if value < min || value > max {

@@ -227,11 +227,13 @@ pub enum RefusalCode {
     DiskFull,
     /// The peer broke the order of the protocol, or something failed inside; see the text.
     Internal,
+    /// The receiver builds its index and stores nothing meanwhile. Passes once it is built.
+    IndexBuilding,
 }
 
 impl RefusalCode {
     /// Every code, in the order of the numbers on the wire (first = 1).
-    pub const ALL: [RefusalCode; 12] = [
+    pub const ALL: [RefusalCode; 13] = [
         RefusalCode::UnknownLog,
         RefusalCode::BadSignature,
         RefusalCode::Gap,
@@ -244,6 +246,7 @@ impl RefusalCode {
         RefusalCode::Damaged,
         RefusalCode::DiskFull,
         RefusalCode::Internal,
+        RefusalCode::IndexBuilding,
     ];
 
     /// The stable name.
@@ -262,6 +265,7 @@ impl RefusalCode {
             RefusalCode::Damaged => "damaged",
             RefusalCode::DiskFull => "disk_full",
             RefusalCode::Internal => "internal",
+            RefusalCode::IndexBuilding => "index_building",
         }
     }
 
@@ -269,7 +273,7 @@ impl RefusalCode {
     /// its position again ([`Message::Held`]). The others stop the log until the next link.
     #[must_use]
     pub fn is_temporary(self) -> bool {
-        self == RefusalCode::DiskFull
+        matches!(self, RefusalCode::DiskFull | RefusalCode::IndexBuilding)
     }
 }
 
@@ -289,7 +293,7 @@ mod tests {
         assert_eq!(
             names.join(" "),
             "unknown_log bad_signature gap fork rollback wrong_key duplicate_office \
-             incompatible_version not_enrolled damaged disk_full internal"
+             incompatible_version not_enrolled damaged disk_full internal index_building"
         );
     }
 

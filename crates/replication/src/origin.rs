@@ -9,7 +9,8 @@
 //! * **Active**: head, then the records below it. One head is unanswered at a time, so the proof
 //!   of each starts where the follower stands. No head goes out while a read is with the driver
 //!   and no read while a head is being signed: every batch leads to the head sent last.
-//! * **Paused**: the follower's disk is full; its next `Held` reopens the log.
+//! * **Paused**: the follower can store nothing for now (its disk is full, its index is being
+//!   built); its next `Held` reopens the log.
 
 mod sending;
 

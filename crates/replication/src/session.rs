@@ -40,7 +40,8 @@
 //! ```
 //! One head per log is unanswered at a time; a batch always leads to the head sent last. `Held`
 //! that repeats the known position without a cosignature means: go on from there. A refused log
-//! is silent until the next link, except after `disk_full`, which a `Held` ends.
+//! is silent until the next link, except after `disk_full` and `index_building`, which a `Held`
+//! ends.
 //!
 //! # Epochs
 //! Each epoch of a log is mirrored on its own. An epoch that its writer has succeeded by a later
@@ -294,9 +295,7 @@ impl Session {
             Some((why, at)) => LinkState::Closed { at: *at, text: why.to_string() },
             None if self.greeted.is_none() => LinkState::Connecting,
             None if silent => LinkState::SilentSince(self.heard_unix.unwrap_or(now.unix)),
-            None if is(|s| matches!(s, LogState::Stopped { .. } | LogState::Paused(_))) => {
-                LinkState::Faulty
-            }
+            None if is(LogState::is_faulty) => LinkState::Faulty,
             None if is(|s| *s != LogState::Live) => LinkState::CatchingUp,
             None => LinkState::Live,
         };

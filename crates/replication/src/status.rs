@@ -104,7 +104,7 @@ pub enum LogState {
     Live,
     /// Records or a recent head are missing.
     CatchingUp,
-    /// Waits and is tried again by itself (disk full).
+    /// Waits and is tried again by itself (disk full, index being built).
     Paused(RefusalCode),
     /// Stopped until a person has acted or the next link is made.
     Stopped {
@@ -125,6 +125,15 @@ impl LogState {
             LogState::CatchingUp => "catching_up",
             LogState::Paused(_) => "paused",
             LogState::Stopped { .. } => "stopped",
+        }
+    }
+
+    /// Whether a person must look. An index is built by itself, and records are behind meanwhile.
+    pub(crate) fn is_faulty(&self) -> bool {
+        match self {
+            LogState::Paused(code) => *code != RefusalCode::IndexBuilding,
+            LogState::Stopped { .. } => true,
+            LogState::Waiting | LogState::Live | LogState::CatchingUp => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use replication::{LinkState, LogState};
+use replication::{Failure, LinkState, LogState, RefusalCode};
 use support::world::World;
 use support::{Random, name};
 
@@ -41,7 +41,10 @@ fn step(world: &mut World, faults: u64) {
             world.cut();
         }
         99 if world.random.below(100) < faults => {
-            world.offices[office].disk_full = !world.offices[office].disk_full;
+            let kinds = [Failure::DiskFull, Failure::IndexBuilding];
+            let begins = world.offices[office].refuses.is_none();
+            let refuses = begins.then(|| kinds[usize::from(world.random.one_in(2))]);
+            world.offices[office].refuses = refuses;
         }
         _ => {}
     }
@@ -51,12 +54,12 @@ fn step(world: &mut World, faults: u64) {
 fn play(seed: u64) -> World {
     let mut world = World::new(seed);
     let faults = Random(seed ^ 0xfeed).below(101);
-    world.limits.disk_retry = 10_000 << Random(seed ^ 0xd15c).below(11);
+    world.limits.store_retry = 10_000 << Random(seed ^ 0xd15c).below(11);
     for _ in 0..300 {
         step(&mut world, faults);
     }
     for office in &mut world.offices {
-        office.disk_full = false;
+        office.refuses = None;
     }
     world.run(25_000_000);
     world
@@ -131,22 +134,34 @@ fn cut_at_every_message() {
 
 #[test]
 fn a_full_disk_pauses_one_log_and_ends_by_itself() {
+    pauses_and_goes_on(Failure::DiskFull, RefusalCode::DiskFull, &LinkState::Faulty);
+}
+
+#[test]
+fn an_index_that_is_being_built_pauses_one_log_and_is_no_fault() {
+    pauses_and_goes_on(Failure::IndexBuilding, RefusalCode::IndexBuilding, &LinkState::CatchingUp);
+}
+
+fn pauses_and_goes_on(failure: Failure, code: RefusalCode, link: &LinkState) {
     let mut world = World::new(5);
     let log = name("kz-75");
     world.connect();
     world.run(10_000_000);
-    world.offices[0].disk_full = true;
+    world.offices[0].refuses = Some(failure);
     world.append(1, &log);
     world.run(2_000_000);
-    let status = world.status(1).unwrap();
-    let entry = status.logs.iter().find(|l| l.log == log).unwrap();
-    assert!(matches!(entry.state, LogState::Paused(_)), "{status:?}");
-    assert_eq!((status.link, entry.lag), (LinkState::Faulty, Some(1)));
+    for (office, lag) in [(1, Some(1)), (0, None)] {
+        let status = world.status(office).unwrap();
+        let entry = status.logs.iter().find(|l| l.log == log).unwrap();
+        assert_eq!(entry.state, LogState::Paused(code), "{status:?}");
+        assert_eq!(status.link, *link);
+        assert!(lag.is_none() || entry.lag == lag, "{status:?}");
+    }
     // The other direction goes on meanwhile.
     world.append(0, &name("kz/all"));
     world.run(3_000_000);
     assert_eq!(world.offices[1].mirrors[&name("kz/all")].stored.size(), 1);
-    world.offices[0].disk_full = false;
+    world.offices[0].refuses = None;
     world.run(15_000_000);
     assert!(world.live());
     assert_eq!(world.offices[0].mirrors[&log].stored.size(), 1);

@@ -183,6 +183,7 @@ fn encode_code(code: m::RefusalCode) -> pb::RefusalCode {
         m::RefusalCode::Damaged => pb::RefusalCode::Damaged,
         m::RefusalCode::DiskFull => pb::RefusalCode::DiskFull,
         m::RefusalCode::Internal => pb::RefusalCode::Internal,
+        m::RefusalCode::IndexBuilding => pb::RefusalCode::IndexBuilding,
     }
 }
 
@@ -200,6 +201,7 @@ fn decode_code(code: pb::RefusalCode) -> m::RefusalCode {
         pb::RefusalCode::NotEnrolled => m::RefusalCode::NotEnrolled,
         pb::RefusalCode::Damaged => m::RefusalCode::Damaged,
         pb::RefusalCode::DiskFull => m::RefusalCode::DiskFull,
+        pb::RefusalCode::IndexBuilding => m::RefusalCode::IndexBuilding,
         pb::RefusalCode::Internal | pb::RefusalCode::Unspecified => m::RefusalCode::Internal,
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::OfficeCode;
 use evidence::log::LogName;
-use replication::{CosignatureKind, LinkState, LogState, LogStatus, Role, Status};
+use replication::{CosignatureKind, LinkState, LogState, LogStatus, RefusalCode, Role, Status};
 use wire::pb::operator::v1 as pb;
 
 use crate::grpc::instant;
@@ -225,6 +225,7 @@ fn log_line(
         false => store::accepted(office, &log, epoch),
     };
     let role = if own { Role::Origin } else { Role::Follower };
+    let mirrors = if own { peer } else { &office.code };
     let live = status.and_then(|status| {
         let mut logs = status.logs.iter();
         logs.find(|entry| (&entry.log, entry.epoch, entry.role) == (&log, epoch, role))
@@ -248,7 +249,7 @@ fn log_line(
         peer_size,
         lag,
         cosigned,
-        refused: live.map(refusal).unwrap_or_default(),
+        refused: live.map(|live| refusal(live, mirrors)).unwrap_or_default(),
         log,
     }
 }
@@ -266,10 +267,18 @@ fn newest_epoch(office: &Office, log: &LogName) -> Option<journal::LogInfo> {
     logs.filter(|info| info.log == *log).max_by_key(|info| info.epoch)
 }
 
-fn refusal(entry: &LogStatus) -> String {
+/// Why a log does not move; `mirrors` is the office that mirrors it.
+fn refusal(entry: &LogStatus, mirrors: &OfficeCode) -> String {
     match &entry.state {
         LogState::Stopped { code, text } => format!("{code}: {text}"),
-        LogState::Paused(code) => format!("{code}: waits and tries again"),
+        LogState::Paused(code) => {
+            let why = match code {
+                RefusalCode::IndexBuilding => "the index is being built",
+                RefusalCode::DiskFull => "the disk is full",
+                _ => "nothing can be stored",
+            };
+            format!("{code}: pausing: {why} at {mirrors}; it goes on by itself")
+        }
         _ => String::new(),
     }
 }
@@ -357,7 +366,7 @@ pub fn office_line(
 
 #[cfg(test)]
 mod tests {
-    use replication::{Party, RefusalCode};
+    use replication::Party;
 
     use super::*;
 
@@ -434,6 +443,26 @@ mod tests {
         let told = with_clock("", Some(9_500_000), 1_000_000);
         assert!(told.starts_with("the clock of this office was set back: it is 8 s"), "{told}");
         assert!(with_clock("reset", Some(9_500_000), 0).starts_with("reset; the clock"));
+    }
+
+    #[test]
+    fn a_pause_says_why_where_and_that_it_ends() {
+        let entry = LogStatus {
+            log: "kz-75".parse().unwrap(),
+            epoch: 1,
+            role: Role::Follower,
+            size: 0,
+            head_size: None,
+            head_at: None,
+            held: 0,
+            witnessed: None,
+            lag: None,
+            state: LogState::Paused(RefusalCode::IndexBuilding),
+        };
+        assert_eq!(
+            refusal(&entry, &"KZ".parse().unwrap()),
+            "index_building: pausing: the index is being built at KZ; it goes on by itself"
+        );
     }
 
     #[test]

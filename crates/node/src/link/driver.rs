@@ -444,15 +444,18 @@ fn arrival_spans(office: &Office, ask: &CommitBatch) -> Vec<tracing::Span> {
 }
 
 async fn outcome(submitted: Submitted) -> Result<(), Failure> {
-    match submitted.outcome().await {
-        Ok(_) => Ok(()),
-        Err(WriteError::Refused(CommitError::DiskFull { .. })) => Err(Failure::DiskFull),
-        Err(WriteError::Refused(CommitError::MirrorOutOfStep { .. })) => Err(Failure::OutOfStep),
-        Err(error) => {
+    let Err(error) = submitted.outcome().await else { return Ok(()) };
+    Err(match &error {
+        WriteError::Refused(CommitError::DiskFull { .. }) => Failure::DiskFull,
+        WriteError::Refused(CommitError::MirrorOutOfStep { .. }) => Failure::OutOfStep,
+        WriteError::Refused(
+            CommitError::IndexBuilding { .. } | CommitError::Read(ReadError::IndexBuilding { .. }),
+        ) => Failure::IndexBuilding,
+        _ => {
             error!(error = chain(&error), "store what the peer sent");
-            Err(Failure::Internal)
+            Failure::Internal
         }
-    }
+    })
 }
 
 fn failure(error: &ReadError) -> Failure {

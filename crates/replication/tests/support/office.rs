@@ -58,7 +58,8 @@ pub struct Office {
     pub mirrors: BTreeMap<LogName, Mirror>,
     pub cosignatures: Vec<StoreCosignature>,
     pub faults: Vec<Fault>,
-    pub disk_full: bool,
+    /// Why nothing can be stored, if so.
+    pub refuses: Option<Failure>,
     /// Reading this log finds damage.
     pub damaged: Option<LogName>,
     pub instance: u8,
@@ -93,7 +94,7 @@ impl Office {
             mirrors: mirrors.iter().map(|n| (super::name(n), mirror())).collect(),
             cosignatures: Vec::new(),
             faults: Vec::new(),
-            disk_full: false,
+            refuses: None,
             damaged: None,
             instance: code.len() as u8 * 40,
             heads_signed: BTreeMap::new(),
@@ -145,8 +146,8 @@ impl Office {
             }
             Action::PersistHead(r) => {
                 let mirror = self.mirrors.get_mut(&r.log).unwrap();
-                let answer = if self.disk_full {
-                    Err(Failure::DiskFull)
+                let answer = if let Some(failure) = self.refuses {
+                    Err(failure)
                 } else if mirror.head.as_ref().map(|h| h.0) != r.replaces {
                     Err(Failure::OutOfStep)
                 } else {
@@ -211,8 +212,8 @@ impl Office {
     }
 
     fn commit(&mut self, batch: evidence::verify::VerifiedBatch) -> Result<(), Failure> {
-        if self.disk_full {
-            return Err(Failure::DiskFull);
+        if let Some(failure) = self.refuses {
+            return Err(failure);
         }
         let mirror = self.mirrors.get_mut(batch.log()).unwrap();
         if batch.first_seq() != mirror.stored.size() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::contact::{ContactRequest, OpenContact};
 use domain::permission::Actor;
 use domain::{Code, Post, Request};
+use journal::IndexStatus;
 use replication::message::{Head, Hello, Holding, Message, PROTOCOL, Role};
 use replication::{Session, SessionConfig};
 use tokio::sync::oneshot;
@@ -238,4 +239,18 @@ async fn a_node_goes_on_while_questions_by_key_wait_for_the_index() {
     assert_eq!(asking.await.unwrap().unwrap().header().event_id, *event.as_bytes());
     centre.stop.cancel();
     running.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_index_that_is_being_built_pauses_a_log_and_is_no_violation() {
+    let status = || IndexStatus::Building { reason: "lost".to_owned(), groups: 1, of: 2 };
+    let refusals = [
+        CommitError::IndexBuilding { status: status() },
+        CommitError::Read(ReadError::IndexBuilding { status: status() }),
+    ];
+    for refused in refusals {
+        let (answer, answered) = oneshot::channel();
+        answer.send(Err(WriteError::Refused(refused))).unwrap();
+        assert_eq!(outcome(Submitted::of(answered)).await, Err(Failure::IndexBuilding));
+    }
 }
