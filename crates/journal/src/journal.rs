@@ -246,6 +246,7 @@ impl Journal {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let records = self.state().records();
+        let (free_bytes, watermark_bytes) = self.inner.room.figures();
         let writer = self.writer_even_stopped();
         let (counters, mark, sealed) = (writer.counters, writer.mark, writer.sealed_bytes);
         let (number, stopped) = (writer.active.header.number, writer.stopped.is_some());
@@ -255,7 +256,8 @@ impl Journal {
             segments: number,
             commit_bytes: sealed + mark.offset,
             index_bytes: self.inner.catalog.disk_bytes(),
-            free_bytes: self.inner.room.free().unwrap_or(0),
+            free_bytes,
+            watermark_bytes,
             groups_written: counters.groups,
             records_written: counters.records,
             bytes_written: counters.bytes,

@@ -244,6 +244,9 @@ pub struct Stats {
     pub index_bytes: u64,
     /// Free bytes on the file system; 0 if it does not say.
     pub free_bytes: u64,
+    /// Free bytes below which facts are refused now: [`crate::Options::free_space_watermark`] or,
+    /// of a small file system, an eighth of it; 8 MiB more while the reserve is missing.
+    pub watermark_bytes: u64,
     /// Groups written since open.
     pub groups_written: u64,
     /// Records written since open.

@@ -123,6 +123,12 @@ pub fn encode_command(meta: &CommandMeta, request: &Request) -> Option<pb::Comma
 /// Begins the canonical bytes, so that they are never taken for another message.
 const CANONICAL: &[u8] = b"adal/command/v1\n";
 
+/// Bytes of a command as it is sent.
+#[must_use]
+pub fn command_len(command: &pb::Command) -> usize {
+    command.encoded_len()
+}
+
 /// The bytes to hash when two uses of one command id are compared: everything the command says
 /// except the id itself. Fields stand in the order of their numbers, so equal commands give equal
 /// bytes in every build. They hold the personal data of the command, hence wiped when dropped;

@@ -38,7 +38,7 @@ pub mod pb {
     pub type Instant = prost_types::Timestamp;
 }
 
-pub use command::{CommandMeta, canonical_bytes, decode_command, encode_command};
+pub use command::{CommandMeta, canonical_bytes, command_len, decode_command, encode_command};
 pub use descriptors::DESCRIPTORS;
 pub use fact::{DecodeError, Encoded, SCHEMA_VERSION, decode_fact, encode_fact};
 pub use field::{Invalid, Violation};

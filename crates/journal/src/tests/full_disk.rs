@@ -137,6 +137,7 @@ impl Office {
         // The file system may be a little smaller than its device.
         let watermark = limit - missing;
         assert!(watermark <= SIZE / 8 && watermark > SIZE / 10, "{limit}");
+        assert_eq!(self.journal().stats().watermark_bytes, limit, "the one in force is told");
         assert!(told < limit && told <= free + MIB, "{told} of {limit}, {free} are free");
         let attachment = self.journal().attachment_writer(None).err();
         assert!(matches!(attachment, Some(AttachmentError::DiskFull { .. })), "{attachment:?}");

@@ -1,5 +1,5 @@
 //! Makes the journal's index durable about once a second, so that a restart has little to redo,
-//! and stops the node when the journal has stopped.
+//! looks after the reserve now and then, and stops the node when the journal has stopped.
 
 use std::time::Duration;
 
@@ -9,26 +9,34 @@ use crate::office::{Office, SharedOffice};
 use crate::project::chain;
 
 const EVERY: Duration = Duration::from_secs(1);
+/// Time after which it is done though nothing was committed: while the reserve is missing facts may
+/// be refused, and then nothing is.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Runs until shutdown. A flush that fails stops the journal's writer for good (sled is of no use
 /// after an error), so it ends the node too: the next start fills in from the commit files what the
 /// index lacks.
 pub async fn run(office: SharedOffice) -> Result<(), String> {
+    keep(&office, QUIET).await
+}
+
+async fn keep(office: &Office, quiet: Duration) -> Result<(), String> {
     let stopping = office.supervisor.stopping();
     let mut grown = office.writer.grown();
     loop {
         tokio::select! {
             () = stopping.cancelled() => return Ok(()),
             changed = grown.changed() => {
-                changed.map_err(|ended| reason(&office, ended.to_string()))?;
+                changed.map_err(|ended| reason(office, ended.to_string()))?;
+                tokio::select! {
+                    () = stopping.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(EVERY) => {}
+                }
             }
-        }
-        tokio::select! {
-            () = stopping.cancelled() => return Ok(()),
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(quiet) => {}
         }
         let flushed = office.journal.on_thread(Journal::flush_index).await;
-        let failed = |error| reason(&office, format!("flush the index: {}", chain(&error)));
+        let failed = |error| reason(office, format!("flush the index: {}", chain(&error)));
         flushed.map_err(|error| error.to_string())?.map_err(failed)?;
     }
 }
@@ -58,6 +66,7 @@ mod tests {
     use telemetry::Metrics;
 
     use super::*;
+    use crate::grpc::stat;
     use crate::start;
     use crate::supervisor::{OnEnd, Supervisor};
     use crate::testing::{Desk, desk, log};
@@ -114,6 +123,26 @@ mod tests {
         desk.office.journal.on_thread(Journal::close).await.unwrap();
         let ended = run(desk.office.clone()).await.unwrap_err();
         assert!(ended.starts_with("flush the index"), "{ended}");
+    }
+
+    #[tokio::test]
+    async fn a_reserve_that_was_given_up_is_made_again_though_nothing_is_committed() {
+        let desk = desk("KZ-75").await;
+        let reserve = desk.dir.path().join("data/journal/reserve");
+        std::fs::remove_file(&reserve).unwrap();
+        let stat = stat::stat(&desk.office).await.unwrap();
+        assert_eq!(stat.reserve_bytes, 0);
+        let made = async {
+            while !reserve.exists() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let limit = tokio::time::sleep(Duration::from_secs(20));
+        tokio::select! {
+            ended = keep(&desk.office, Duration::from_millis(1)) => panic!("{ended:?}"),
+            () = limit => panic!("no reserve is made"),
+            () = made => {}
+        }
     }
 
     #[tokio::test]

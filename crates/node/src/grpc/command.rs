@@ -11,8 +11,8 @@ use domain::{Code, Post};
 use evidence::record::Record;
 use telemetry::trace::TraceParent;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::{Extensions, Request, Response, Status, Streaming};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -33,6 +33,9 @@ use crate::trace;
 /// Commands of one `ExecuteMany` stream under way at once. They share group commits, so this
 /// bounds memory, not speed.
 const UNDER_WAY: u32 = 128;
+/// Bytes of these commands: a usual one has some hundred, the largest a megabyte. One more may have
+/// been received and wait for its turn.
+const UNDER_WAY_BYTES: u32 = 8 * 1024 * 1024;
 
 /// Serves [`CommandService`] for one office.
 #[derive(Clone)]
@@ -97,20 +100,28 @@ struct Many {
 }
 
 impl Many {
-    async fn run(self, mut commands: Streaming<pb::Command>) -> Result<(), String> {
+    async fn run(
+        self,
+        mut commands: impl Stream<Item = Result<pb::Command, Status>> + Unpin,
+    ) -> Result<(), String> {
         let permits = Arc::new(Semaphore::new(UNDER_WAY as usize));
+        let bytes = Arc::new(Semaphore::new(UNDER_WAY_BYTES as usize));
         let stopping = self.office.supervisor.stopping();
         let last = loop {
             let permit = permits.clone().acquire_owned().await.map_err(|e| e.to_string())?;
             let received = tokio::select! {
                 () = stopping.cancelled() => break Some(Fault::Stopping.into()),
-                received = commands.message() => received,
+                received = commands.next() => received,
             };
             match received {
-                Ok(Some(command)) => self.begin(command, permit),
-                Ok(None) => break None,
+                Some(Ok(command)) => {
+                    let weight = u32::try_from(wire::command_len(&command)).unwrap_or(u32::MAX);
+                    let room = bytes.clone().acquire_many_owned(weight.min(UNDER_WAY_BYTES)).await;
+                    self.begin(command, [permit, room.map_err(|e| e.to_string())?]);
+                }
+                None => break None,
                 // Malformed, too large, or the caller has gone: said to whoever still listens.
-                Err(status) => break Some(status),
+                Some(Err(status)) => break Some(status),
             }
         };
         if let Some(status) = last {
@@ -121,7 +132,7 @@ impl Many {
         Ok(())
     }
 
-    fn begin(&self, command: pb::Command, permit: OwnedSemaphorePermit) {
+    fn begin(&self, command: pb::Command, room: [OwnedSemaphorePermit; 2]) {
         let (office, actor) = (self.office.clone(), self.actor.clone());
         let (send, parent) = (self.send.clone(), self.parent);
         self.office.supervisor.spawn("execute one of many", OnEnd::Ignore, async move {
@@ -132,7 +143,7 @@ impl Many {
             let outcome = outcome(&office, &actor, command).instrument(span).await;
             // A caller that has gone learns the outcome by repeating the command.
             let _ = send.send(Ok(outcome)).await;
-            drop(permit);
+            drop(room);
             Ok(())
         });
     }
@@ -288,4 +299,49 @@ fn unseal(office: &Office, record: &Record) -> Result<Zeroizing<Vec<u8>>, Status
     }
     let bound = associated_data(&header.event_id, &header.stream);
     office.vault.open_sealed(id, &bound, record.sealed()).map_err(|error| errors::vault(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use domain::Role;
+
+    use super::*;
+    use crate::testing::desk;
+
+    #[tokio::test]
+    async fn large_commands_of_a_stream_are_not_all_under_way_at_once() {
+        const COMMANDS: usize = 20;
+        let desk = desk("KZ-75").await;
+        let (send, mut outcomes) = mpsc::channel(UNDER_WAY as usize);
+        let actor = Actor {
+            person: PersonId::new(Uuid::from_u128(7)),
+            post: Post::new("kz-75/clerk").unwrap(),
+            role: Role::Clerk,
+            office: desk.office.code.clone(),
+        };
+        let actor = Arc::new(actor);
+        let many = Many { office: desk.office.clone(), actor, parent: None, send };
+        let taken = Cell::new(0);
+        let large = |_| {
+            taken.set(taken.get() + 1);
+            let meta = pb::CommandMeta { command_id: "x".repeat(1 << 20), ..Default::default() };
+            Ok(pb::Command { meta: Some(meta), request: None })
+        };
+        let running = many.run(tokio_stream::iter((0..COMMANDS).map(large)));
+        tokio::pin!(running);
+        // None of them is carried out before this task waits.
+        assert!(futures_util::poll!(&mut running).is_pending());
+        assert_eq!(taken.get(), 8, "seven fill the room, one waits for it");
+        let answered = async {
+            let mut answered = 0;
+            while outcomes.recv().await.is_some() {
+                answered += 1;
+            }
+            answered
+        };
+        let (ended, answered) = tokio::join!(running, answered);
+        assert_eq!((ended, answered), (Ok(()), COMMANDS));
+    }
 }

@@ -39,7 +39,7 @@ pub async fn stat(office: &Office) -> Result<pb::JournalStatResponse, Status> {
         index_detail,
         index_bytes: stats.index_bytes,
         free_bytes: stats.free_bytes,
-        watermark_bytes: set.free_space_watermark_mib.saturating_mul(1_024 * 1_024),
+        watermark_bytes: stats.watermark_bytes,
         reserve_bytes,
         stopped: stats.stopped,
         scrub_rate: set.scrub_kib.saturating_mul(1_024),
