@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use evidence::log::LogName;
 use journal::LogInfo;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::error;
 use wire::Fault;
 
@@ -25,6 +25,8 @@ pub struct Tables {
     /// Wakes the running fold when the tables are doubted.
     pub doubts: Notify,
     state: Mutex<State>,
+    /// Whether they may be asked.
+    ready: watch::Sender<bool>,
 }
 
 /// What the running fold remembers.
@@ -65,6 +67,7 @@ impl Tables {
             checking: tokio::sync::Mutex::default(),
             doubts: Notify::new(),
             state: Mutex::new(State { phase: Phase::Making(held, None), ruined: 0 }),
+            ready: watch::Sender::new(false),
         }
     }
 
@@ -81,10 +84,20 @@ impl Tables {
         }
     }
 
+    /// Whether they may be asked, and each change of it.
+    pub fn watch(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
+    fn enter(&self, state: &mut State, phase: Phase) {
+        self.ready.send_replace(matches!(phase, Phase::Ready));
+        state.phase = phase;
+    }
+
     /// The tables are wrong, or are to be made anew for another reason: they are asked no more
     /// until that is done.
     pub fn doubt(&self) {
-        self.state().phase = Phase::Doubted;
+        self.enter(&mut self.state(), Phase::Doubted);
         self.doubts.notify_one();
     }
 
@@ -118,7 +131,7 @@ impl Tables {
 
     /// The tables were emptied and are folded up to these sizes.
     pub fn begin(&self, held: Vec<LogInfo>) {
-        self.state().phase = Phase::Making(held, None);
+        self.enter(&mut self.state(), Phase::Making(held, None));
     }
 
     /// The tables are folded so far; `stuck` is the place of a record that keeps a log from being
@@ -131,7 +144,7 @@ impl Tables {
             };
             *place = stuck;
             if held.iter().all(folded) {
-                state.phase = Phase::Ready;
+                self.enter(&mut state, Phase::Ready);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! - [`listener`]: mutual TLS; knows who called before a handler runs.
 //! - [`access`]: whether the question is for the caller.
 //! - [`command`], [`query`], [`operator`], [`replication`]: the services.
-//! - [`errors`]: every failure as a status.
+//! - [`errors`]: every failure as a status. `health`: which service serves.
 //! - `rows`, `pages`, [`sync`], `check`, `stat`, `backup`: what is shown and sent, as messages.
 
 pub mod access;
@@ -11,6 +11,7 @@ mod backup;
 mod check;
 pub mod command;
 pub mod errors;
+mod health;
 pub mod listener;
 pub mod operator;
 mod pages;

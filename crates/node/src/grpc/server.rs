@@ -9,13 +9,13 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
-use tonic_health::ServingStatus;
 use wire::pb::command::v1::command_service_server::CommandServiceServer;
 use wire::pb::operator::v1::operator_service_server::OperatorServiceServer;
 use wire::pb::query::v1::query_service_server::QueryServiceServer;
 use wire::pb::replication::v1::replication_service_server::ReplicationServiceServer;
 
 use crate::grpc::command::Commands;
+use crate::grpc::health::Health;
 use crate::grpc::listener;
 use crate::grpc::operator::Operator;
 use crate::grpc::query::Queries;
@@ -43,7 +43,7 @@ pub async fn serve(
     let connections = listener::accept(listener, tls, domain, &office.supervisor);
 
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status("", ServingStatus::Serving).await;
+    let health = Health::begin(office, health).await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(wire::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -83,9 +83,8 @@ pub async fn serve(
         );
     }
     let (leaving, stopping) = (office.supervisor.leaving(), office.supervisor.stopping());
-    office.supervisor.spawn("tell the end", OnEnd::Ignore, async move {
-        leaving.cancelled().await;
-        health.set_service_status("", ServingStatus::NotServing).await;
+    office.supervisor.spawn("tell health", OnEnd::Ignore, async move {
+        health.tell(leaving.cancelled_owned()).await;
         Ok(())
     });
     office.supervisor.spawn("serve gRPC", OnEnd::StopNode, async move {
