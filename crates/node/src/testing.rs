@@ -15,7 +15,10 @@ use identity::{NodeKeys, Trust};
 use journal::disk::os::OsDisk;
 use journal::index::sled::SledStore;
 use journal::index::{Applying, Entry, IVec, Index, IndexBatch, IndexStore};
-use journal::{Append, ExpectedVersion, IndexError, Journal, Transaction};
+use journal::{
+    Append, ExpectedVersion, IndexError, IndexOpenError, Journal, OpenError, OpenReport,
+    QuarantinedIndex, Transaction,
+};
 use telemetry::Metrics;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -217,6 +220,42 @@ impl Gate {
     }
 }
 
+/// Opens journals whose index cannot be opened.
+pub fn no_index(dir: &Path, options: journal::Options) -> Result<Opened, OpenError> {
+    Journal::open_on(Arc::new(OsDisk), Arc::new(NoIndex), dir, options)
+}
+
+/// What comes of opening a journal.
+type Opened = (Journal, OpenReport);
+
+struct NoIndex;
+
+impl IndexStore for NoIndex {
+    fn exists(&self) -> bool {
+        true
+    }
+
+    fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError> {
+        Err(IndexError::new("not in this test").into())
+    }
+
+    fn quarantine(&self) -> std::io::Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn quarantined(&self) -> Option<QuarantinedIndex> {
+        None
+    }
+
+    fn discard(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn applying(&self) -> Applying {
+        Applying::Thread
+    }
+}
+
 struct Slow {
     store: SledStore,
     gate: Arc<Gate>,
@@ -227,13 +266,17 @@ impl IndexStore for Slow {
         self.store.exists()
     }
 
-    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+    fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError> {
         let (index, gate) = (self.store.open()?, self.gate.clone());
         Ok(Arc::new(SlowIndex { index, gate }))
     }
 
     fn quarantine(&self) -> std::io::Result<Option<String>> {
         self.store.quarantine()
+    }
+
+    fn quarantined(&self) -> Option<QuarantinedIndex> {
+        self.store.quarantined()
     }
 
     fn discard(&self) -> std::io::Result<()> {

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::check::check_files_on;
-use crate::error::IndexError;
+use crate::error::{IndexError, IndexOpenError};
 use crate::index::{Applying, Entry, Index, IndexBatch, IndexStore};
-use crate::{CheckReport, Damage};
+use crate::{CheckReport, Damage, QuarantinedIndex};
 
 /// An index that counts what is read of it and fails when it is told to.
 #[derive(Clone)]
@@ -86,12 +86,16 @@ impl IndexStore for Watched {
         self.store.exists()
     }
 
-    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+    fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError> {
         Ok(Arc::new(WatchedIndex(self.store.open()?, self.clone())))
     }
 
     fn quarantine(&self) -> std::io::Result<Option<String>> {
         self.store.quarantine()
+    }
+
+    fn quarantined(&self) -> Option<QuarantinedIndex> {
+        self.store.quarantined()
     }
 
     fn discard(&self) -> std::io::Result<()> {

@@ -3,9 +3,9 @@
 use std::sync::{Mutex, mpsc};
 
 use super::*;
-use crate::IndexStatus;
-use crate::error::{IndexError, ReadError};
+use crate::error::{IndexError, IndexOpenError, ReadError};
 use crate::index::{Applying, Entry, Index, IndexBatch, IndexStore, keys};
+use crate::{IndexStatus, QuarantinedIndex};
 
 #[test]
 fn a_stream_whose_first_versions_the_index_lost_is_damage_and_no_shorter_history() {
@@ -89,12 +89,16 @@ impl IndexStore for Slow {
         self.store.exists()
     }
 
-    fn open(&self) -> Result<Arc<dyn Index>, IndexError> {
+    fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError> {
         Ok(Arc::new(SlowIndex(self.store.open()?, self.clone())))
     }
 
     fn quarantine(&self) -> std::io::Result<Option<String>> {
         self.store.quarantine()
+    }
+
+    fn quarantined(&self) -> Option<QuarantinedIndex> {
+        self.store.quarantined()
     }
 
     fn discard(&self) -> std::io::Result<()> {

@@ -99,7 +99,9 @@ mod tests {
         fs::remove_file(&hanging).unwrap();
         assert!(Command::new("mkfifo").arg(&hanging).status().unwrap().success());
         let supervisor = Supervisor::new();
-        let open = || start::open(options.clone(), Metrics::disabled(), supervisor.clone());
+        let open = || {
+            start::open(options.clone(), Metrics::disabled(), supervisor.clone(), &Journal::open)
+        };
         let office = loop {
             match open().await {
                 Ok(office) => break office,

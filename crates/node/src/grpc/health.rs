@@ -1,8 +1,8 @@
 //! What `grpc.health.v1` says: of the node as a whole, and of each service by its name.
 //!
-//! All serve until the node leaves, but the queries: they do not while the tables are made anew or a
-//! damaged record keeps them from being whole, because every query is refused then. Who enters facts
-//! need not care.
+//! All serve until the node leaves, but the queries: they do not while the tables are made anew
+//! or a damaged record keeps them from being whole, because every query is refused then. Who enters
+//! facts need not care.
 
 use tokio::sync::watch;
 use tonic::server::NamedService;

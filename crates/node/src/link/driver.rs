@@ -245,7 +245,11 @@ impl Driver {
                 }
                 Action::StoreCosignature(line) => self.keep_cosignature(line).await,
                 Action::NewEpoch(opened) => self.open_mirror(opened).await,
-                Action::Fault(fault) => self.keep_fault(fault).await,
+                Action::Fault(fault) => {
+                    if let Err(ended) = self.keep_fault(fault).await {
+                        return Some(ended);
+                    }
+                }
                 Action::Close(close) => return Some(Ended::Closed(close)),
             }
         }
@@ -327,15 +331,16 @@ impl Driver {
     }
 
     /// Tells a fault, and keeps the evidence if the log is one of this link's: what a peer says of
-    /// other logs concerns nobody.
-    async fn keep_fault(&mut self, fault: Fault) {
+    /// other logs concerns nobody. Where two histories cannot be noted, and so the log not be made
+    /// read-only, the link ends: the next one meets them again.
+    async fn keep_fault(&mut self, fault: Fault) -> Result<(), Ended> {
         self.office.metrics.log_refused(fault.code.as_str());
         let status = self.session.status(self.now());
         if !status.logs.iter().any(|log| (&log.log, log.epoch) == (&fault.log, fault.epoch)) {
             if !std::mem::replace(&mut self.told.foreign, true) {
                 warn!(peer = %self.peer, log = %fault.log, text = fault.text, "a log of no link");
             }
-            return;
+            return Ok(());
         }
         if self.told.is_new(&fault) {
             error!(peer = %self.peer, log = %fault.log, code = %fault.code,
@@ -343,12 +348,19 @@ impl Driver {
         }
         let controls = store::evidence(&self.office, &fault);
         if controls.is_empty() {
-            return;
+            return Ok(());
         }
         let transaction = Transaction { controls, ..Transaction::default() };
         if let Err(error) = self.office.writer.write(transaction).await {
             error!(error = chain(&error), "keep the evidence of a fault");
+            if store::contradicts(&fault) {
+                let log = &fault.log;
+                return Err(Ended::Broken(format!(
+                    "no evidence against {log} can be kept: {error}"
+                )));
+            }
         }
+        Ok(())
     }
 
     /// Sends what is left, as far as the peer takes it at once.

@@ -157,9 +157,18 @@ pub fn head_of_note(note: &str, at: i64) -> Option<Head> {
     Some(Head { at, size, root, note: note.to_owned() })
 }
 
-/// What is to be kept of a fault: nothing if it is known already.
+/// Whether a fault shows two histories of a log.
+pub fn contradicts(fault: &Fault) -> bool {
+    matches!(fault.code, RefusalCode::Fork | RefusalCode::Rollback)
+}
+
+/// What is to be kept of a fault: nothing if it is known already, or is a pause that nobody need
+/// look at.
 pub fn evidence(office: &Office, fault: &Fault) -> Vec<Control> {
-    let contradicts = matches!(fault.code, RefusalCode::Fork | RefusalCode::Rollback);
+    if fault.code == RefusalCode::IndexBuilding {
+        return Vec::new();
+    }
+    let contradicts = contradicts(fault);
     let mut controls: Vec<_> = fault_control(office, fault).into_iter().collect();
     if contradicts && !controls.is_empty() {
         office.metrics.fork_met();

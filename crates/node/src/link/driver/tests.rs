@@ -254,3 +254,26 @@ async fn an_index_that_is_being_built_pauses_a_log_and_is_no_violation() {
         assert_eq!(outcome(Submitted::of(answered)).await, Err(Failure::IndexBuilding));
     }
 }
+
+#[tokio::test]
+async fn a_fork_that_cannot_be_noted_ends_the_link() {
+    let (region, log) = (testing::desk("KZ-75").await, testing::log("kz-75"));
+    region.record(&log, &[testing::contact(1)]).await;
+    drop(link(&region).await); // it opens the mirrors
+    let region = region.killed_and_opened(&testing::no_index).await;
+    while region.office.journal.index_status() == IndexStatus::Opening {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let origin = evidence::log::origin(&region.office.options.domain, &log, 1);
+    let other = evidence::checkpoint::Checkpoint { origin, size: 1, root: [5; 32] };
+    let head = other.sign(&heads::log_signer(&region.office, &log, 1).unwrap()).unwrap();
+    let (driver, mut centre) = link(&region).await;
+    let running = run(driver);
+    assert!(matches!(centre.hear().await, Message::Hello(_)));
+    let (epoch, size, root, head) = (1, 0, evidence::merkle::empty_root(), Some(head));
+    centre.greet_with(vec![Holding { log, epoch, role: Role::Follower, size, root, head }]).await;
+    let ended = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap();
+    let Ended::Broken(reason) = ended else { panic!("{ended:?}") };
+    assert!(reason.contains("no evidence against kz-75 can be kept"), "{reason}");
+    assert_eq!(store::read_only_reason(&region.office.journal, &testing::log("kz-75")), None);
+}
