@@ -248,7 +248,7 @@ impl Journal {
         self.inner.catalog.status()
     }
 
-    /// An index that could not be used, if one was moved aside. Nothing needs it; it may be removed.
+    /// An index that could not be used, if one was moved aside. Nothing needs it.
     #[must_use]
     pub fn quarantined_index(&self) -> Option<QuarantinedIndex> {
         self.inner.index_store.quarantined()

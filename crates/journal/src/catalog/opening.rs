@@ -3,9 +3,9 @@
 //! `Opening → Counting → Ready` if the index can be continued: all its runs are read and compared
 //! with what they should hold. `Opening → Building → Ready` if it is missing or unusable. `Waiting`
 //! if it cannot even be built at present (a full disk, say), then again from the start. `Refused`,
-//! for good, if the commit files turn out to be damaged: the writer stops, subscriptions end. Reading
-//! by sequence works in every phase. Answers that could rest on the absence of a key (streams, events,
-//! commands, and so every commit) wait for `Ready`.
+//! for good, if the commit files turn out to be damaged: the writer stops, subscriptions end.
+//! Reading by sequence works in every phase. Answers that could rest on the absence of a key
+//! (streams, events, commands, and so every commit) wait for `Ready`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
@@ -269,8 +269,8 @@ impl Catalog {
         if let Some((free, needed)) = target.room.lacks(0) {
             // sled opens on no full disk; it may be fine.
             return Err(FillError::Later(format!(
-                "it does not open, {reason}, and {free} bytes of disk are free; free {needed} bytes \
-                 and it is opened or rebuilt by itself"
+                "it does not open, {reason}, and {free} bytes of disk are free; free {needed} \
+                 bytes and it is opened or rebuilt by itself"
             )));
         }
         tracing::warn!(reason, "the index is unusable and is rebuilt from the commit files");

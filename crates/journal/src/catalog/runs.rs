@@ -3,8 +3,8 @@
 //! Every drain adds a run; runs of one size are merged when there are eight of them, so that a
 //! question looks at few. A merge goes in steps between which new runs may be added and the journal
 //! may be closed: until its run is described in place of the old ones, in one batch, these are in
-//! force, and what a crash or a close leaves of it is removed at the next open. Readers hold a view;
-//! the pages of a merged run are removed when no view holds it any more.
+//! force, and what a crash or a close leaves of it is removed at the next open. Readers hold a
+//! view; the pages of a merged run are removed when no view holds it any more.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

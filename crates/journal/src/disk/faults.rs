@@ -1,7 +1,7 @@
 //! System calls that fail when a test wants them to.
 //!
-//! The n-th call of a thread is failed once, or a write or read is cut short; everything else is the
-//! real call on the real file. Calls that change nothing count only where a test asks for them.
+//! The n-th call of a thread is failed once, or a write or read is cut short; everything else is
+//! the real call on the real file. Calls that change nothing count only where a test asks for them.
 
 use std::cell::RefCell;
 use std::io;
@@ -54,7 +54,7 @@ thread_local! {
     static PLAN: RefCell<Option<Plan>> = const { RefCell::new(None) };
 }
 
-/// Does something whose `nth` changing call meets a fault; returns its result and the calls it made.
+/// Does something whose `nth` changing call meets a fault; returns its result and its calls.
 pub(crate) fn with<T>(nth: usize, fault: Fault, body: impl FnOnce() -> T) -> (T, Vec<Call>) {
     plan(Plan { left: nth, fault: Some(fault), ..Plan::default() }, body)
 }

@@ -7,9 +7,9 @@
 //! | `index.quarantine-<n>` | an index that could not be used; the newest is kept |
 //!
 //! An open that hangs is left behind with its thread, and sled finds some of its files by their
-//! path whenever it likes: were the next index built under the same name, the abandoned handle could
-//! write into it. So it gets another name, and the old one back at the next start, when no handle is
-//! left.
+//! path whenever it likes: were the next index built under the same name, the abandoned handle
+//! could write into it. So it gets another name, and the old one back at the next start, when no
+//! handle is left.
 
 use std::fs;
 use std::io;

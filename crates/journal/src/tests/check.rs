@@ -43,7 +43,11 @@ impl Watched {
 
 impl Index for WatchedIndex {
     fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, IndexError> {
-        self.0.get(key)
+        let found = self.0.get(key)?;
+        // A page of a run.
+        let page = found.as_ref().filter(|_| key[0] == b'S');
+        self.1.read.fetch_add(page.map_or(0, |page| page.len()), Ordering::SeqCst);
+        Ok(found)
     }
 
     fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Entry>, IndexError> {

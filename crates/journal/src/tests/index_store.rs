@@ -1,5 +1,5 @@
-//! Where the index lies: one that cannot be used, one whose open hangs, one on a full disk; and what
-//! is read without one.
+//! Where the index lies: one that cannot be used, one whose open hangs, one on a full disk; and
+//! what is read without one.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The runs of the index: merges that are cut short, by a close or a crash, and pages that are lost.
+//! The runs of the index: merges that a close or a crash cuts short, and pages that are lost.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
