@@ -18,7 +18,7 @@ use crate::error::{IndexError, ReadError};
 use crate::index::Index;
 use crate::index::entry::Entry;
 use crate::index::keys;
-use crate::index::run::{Contents, Cursor, Run, RunWriter, remove_pages};
+use crate::index::run::{self, Contents, Cursor, Run, RunWriter, remove_pages};
 use crate::tail::Mark;
 
 /// Runs as a reader sees them.
@@ -67,8 +67,9 @@ enum Written {
 }
 
 impl Runs {
-    /// Reads all runs and compares each with its description, removes left-overs, and drops what
-    /// is behind `flushed`, which a crash may have torn. Returns from where to fill again.
+    /// Reads the runs up to `flushed` and compares each with its description, removes left-overs,
+    /// and drops unread what is behind `flushed`, which a crash may have torn. Returns from where
+    /// to fill again.
     pub(crate) fn load(
         index: &dyn Index,
         flushed: Mark,
@@ -86,20 +87,23 @@ impl Runs {
         let lacks = || FillError::unusable("it lacks entries");
         let (mut runs, mut behind) = (Vec::new(), Vec::new());
         for (no, description) in described.iter().filter(|_| good) {
-            let run = Run::load(index, *no, description, stop);
+            let (to, contents) = run::decode(description).ok_or_else(lacks)?;
+            if to.group > flushed.group {
+                // Whether it is whole does not matter: its groups are filled in again.
+                behind.push(*no);
+                continue;
+            }
+            let run = Run::load(index, *no, (to, contents), stop);
             if stop() {
                 return Err(FillError::Stopped);
             }
-            match run.map_err(|_| lacks())?.ok_or_else(lacks)? {
-                run if run.to.group <= flushed.group => runs.push(run),
-                run => behind.push(run),
-            }
+            runs.push(run.map_err(|_| lacks())?.ok_or_else(lacks)?);
         }
         runs.sort_by_key(|run| run.to.group);
         if !good {
             return Err(lacks());
         }
-        let removed = behind.iter().map(|run| keys::run(run.no).as_slice().into());
+        let removed = behind.iter().map(|no| keys::run(*no).as_slice().into());
         // With the marks where filling begins, or a second crash on the way would leave them ahead
         // of what is there.
         let kept = runs.last().map_or(START, |run: &Arc<Run>| run.to);

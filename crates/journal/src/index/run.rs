@@ -78,15 +78,14 @@ const DAMAGED: ReadError = ReadError::DamagedIndex { what: "page" };
 const LOST: ReadError = ReadError::DamagedIndex { what: "page, which is missing" };
 
 impl Run {
-    /// Reads the run that `description` describes and compares it; `None` if it differs, or if
-    /// `stop` said so.
+    /// Reads run `no`, which ends with the group at `to`, and compares it with what it should hold;
+    /// `None` if it differs, or if `stop` said so.
     pub(crate) fn load(
         index: &dyn Index,
         no: u64,
-        description: &[u8],
+        (to, contents): (Mark, Contents),
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Arc<Self>>, ReadError> {
-        let Some((to, contents)) = decode(description) else { return Ok(None) };
         let (filter, pages) = (Filter::new(contents.len()), Vec::new());
         let mut run = Self { no, to, contents, filter, pages };
         let (mut found, mut outcome, mut good) = (Contents::NONE, Ok(()), true);
@@ -295,8 +294,8 @@ impl Cursor {
     }
 }
 
-/// Reads a description.
-fn decode(body: &[u8]) -> Option<(Mark, Contents)> {
+/// Reads a description: the end of the run's last group, and what it should hold.
+pub(crate) fn decode(body: &[u8]) -> Option<(Mark, Contents)> {
     let (to, mut rest) = body.split_at_checked(56)?;
     let mut numbers = [0; 4];
     for number in &mut numbers {

@@ -120,6 +120,32 @@ fn a_crash_at_any_piece_of_a_merge_in_steps_loses_nothing() {
 }
 
 #[test]
+fn a_run_behind_the_last_flush_that_a_crash_has_torn_is_dropped() {
+    let (disk, store, journal) = memory();
+    for number in 0..40 {
+        if number == 20 {
+            journal.flush_index().unwrap();
+        }
+        commit(&journal, transaction(append("kz-75", stream(1), &[number], 20))).unwrap();
+    }
+    let runs = stored(&store, b'N');
+    let last = *runs.keys().last().unwrap();
+    // All of it reached the disk but for a page of its last run.
+    let store = store.reboot(store.unflushed());
+    store.edit(|map| {
+        let mut pages = map.keys().filter(|key| key.starts_with(&keys::page(last, &[]))).cloned();
+        let page = pages.next().unwrap();
+        map.remove(&page);
+    });
+    let disk = MemoryDisk::with_files(&disk.files());
+    let (journal, report) = open_memory(&disk, &store, SMALL).unwrap();
+    assert!(matches!(report.index, IndexOutcome::CaughtUp { groups: 20.. }), "{report:?}");
+    assert_eq!(journal.quarantined_index(), None);
+    assert_eq!(journal.stream(&name("kz-75"), stream(1)).unwrap().len(), 40);
+    assert_clean(&journal);
+}
+
+#[test]
 fn runs_stay_few_however_large_the_merges_are() {
     let store = MemoryStore::new();
     let index = store.open().unwrap();
