@@ -9,9 +9,10 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ::sled::{Batch, Config, Db, IVec, Mode};
@@ -55,8 +56,16 @@ pub struct SledStore {
     limit: Duration,
     /// Opens that hung and were left behind with their folder.
     hung: AtomicU32,
-    /// The last open hung.
-    hangs: AtomicBool,
+    /// The open that hangs in the folder, if one does. It is the only one that may still come back:
+    /// another would wait for its lock.
+    hanging: Mutex<Option<Opening>>,
+}
+
+/// An open under way, in a thread of its own.
+#[derive(Debug)]
+struct Opening {
+    outcome: Receiver<Result<SledIndex, IndexOpenError>>,
+    thread: JoinHandle<()>,
 }
 
 impl SledStore {
@@ -64,7 +73,7 @@ impl SledStore {
     #[must_use]
     pub fn new(dir: &Path, cache_bytes: u64) -> Self {
         let (folders, limit) = (Folders::new(dir), Duration::from_secs(INDEX_OPEN_SECONDS));
-        Self { folders, cache_bytes, limit, hung: AtomicU32::new(0), hangs: AtomicBool::new(false) }
+        Self { folders, cache_bytes, limit, hung: AtomicU32::new(0), hanging: Mutex::default() }
     }
 
     /// With another limit to an open.
@@ -80,9 +89,27 @@ impl SledStore {
 
     /// Leaves the folder to the open that hangs in it, if one does: the next index gets another.
     fn move_on(&self) {
-        if self.hangs.swap(false, Ordering::SeqCst) {
+        if self.hanging().take().is_some() {
             self.hung.fetch_add(1, Ordering::SeqCst);
         }
+    }
+
+    fn hanging(&self) -> MutexGuard<'_, Option<Opening>> {
+        self.hanging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to open the index.
+    fn begin(&self) -> Result<Opening, IndexError> {
+        if self.hung.load(Ordering::SeqCst) == 0 {
+            let taken = self.folders.take_back();
+            taken.map_err(|error| IndexError::new(format!("take back its folder: {error}")))?;
+        }
+        let (sender, outcome) = sync_channel(1);
+        let (dir, cache_bytes) = (self.dir(), self.cache_bytes);
+        let body = move || drop(sender.send(SledIndex::open(&dir, cache_bytes)));
+        let thread = std::thread::Builder::new().name("journal-index-open".to_owned());
+        let thread = thread.spawn(body).map_err(|error| IndexError::new(error.to_string()))?;
+        Ok(Opening { outcome, thread })
     }
 }
 
@@ -95,23 +122,19 @@ impl IndexStore for SledStore {
     }
 
     fn open(&self) -> Result<Arc<dyn Index>, IndexOpenError> {
-        if self.hung.load(Ordering::SeqCst) == 0 {
-            let taken = self.folders.take_back();
-            taken.map_err(|error| IndexError::new(format!("take back its folder: {error}")))?;
-        }
-        let (sender, receiver) = sync_channel(1);
-        let (dir, cache_bytes) = (self.dir(), self.cache_bytes);
-        let body = move || drop(sender.send(SledIndex::open(&dir, cache_bytes)));
-        let thread = std::thread::Builder::new().name("journal-index-open".to_owned());
-        let thread = thread.spawn(body).map_err(|error| IndexError::new(error.to_string()))?;
-        match receiver.recv_timeout(self.limit) {
+        let hanging = self.hanging().take();
+        let (opening, limit) = match hanging {
+            Some(opening) => (opening, Duration::ZERO),
+            None => (self.begin()?, self.limit),
+        };
+        match opening.outcome.recv_timeout(limit) {
             Ok(opened) => {
                 // It has nothing left to do but to end.
-                let _ = thread.join();
+                let _ = opening.thread.join();
                 Ok(Arc::new(opened?))
             }
             Err(RecvTimeoutError::Timeout) => {
-                self.hangs.store(true, Ordering::SeqCst);
+                *self.hanging() = Some(opening);
                 Err(IndexError::new("opening it hangs").into())
             }
             Err(RecvTimeoutError::Disconnected) => {

@@ -2,6 +2,7 @@
 //! what is read without one.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -91,6 +92,83 @@ fn an_open_that_hangs_cannot_touch_the_index_that_is_built_in_its_place() {
     let index = store.open().unwrap();
     assert_eq!(index.get(&key).unwrap(), Some(value));
     assert_eq!(folders(dir.path()), ["index", "index.quarantine-1"]);
+}
+
+/// Another name of a pipe at which sled hangs where it opens the index; it goes on when this is
+/// dropped.
+struct Pipe(PathBuf);
+
+impl Pipe {
+    /// Lays it in the folder of an index that is closed.
+    fn lay(dir: &Path) -> Self {
+        let (path, other) = (dir.join("conf"), dir.with_file_name("pipe"));
+        wait_for(|| fs::remove_file(&path).is_ok());
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        fs::hard_link(path, &other).unwrap();
+        Self(other)
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        drop(fs::File::options().read(true).write(true).open(&self.0));
+    }
+}
+
+#[test]
+fn an_open_that_hangs_is_left_behind_as_soon_as_there_is_room() {
+    let (disk, dir) = (MemoryDisk::new(), tempfile::tempdir().unwrap());
+    let usual = dir.path().join("index");
+    let options = Options { free_space_watermark: 1 << 20, index_grace: Duration::ZERO, ..SMALL };
+    let open = |store: Arc<SledStore>| {
+        Journal::open_on(Arc::new(disk.clone()), store, Path::new(DIR), options).unwrap().0
+    };
+    let journal = open(Arc::new(SledStore::new(&usual, 1_000_000)));
+    assert!(journal.wait_for_index(Duration::from_secs(60)));
+    journal.ensure_own_log(&name("kz-75"), 1).unwrap();
+    journal.close();
+    drop(journal);
+    let _pipe = Pipe::lay(&usual);
+    disk.set_free(1 << 19);
+    // Time enough for the new index, which does not hang.
+    let store = SledStore::new(&usual, 1_000_000).limited(Duration::from_secs(1));
+    for _ in 0..3 {
+        assert_eq!(store.open().err().unwrap().to_string(), "index: opening it hangs");
+        // Another open would not hang any more, and be one too many.
+        let _ = fs::remove_file(usual.join("conf"));
+    }
+    let journal = open(Arc::new(store));
+    let reason = || match journal.index_status() {
+        IndexStatus::Waiting { reason } => reason,
+        _ => String::new(),
+    };
+    wait_for(|| reason().contains("opening it hangs, and 524288 bytes"));
+    disk.set_free(1 << 40);
+    assert!(journal.wait_for_index(Duration::from_secs(60)));
+    let folders = folders(dir.path());
+    assert_eq!(folders[0], "index.quarantine-1");
+    assert!(folders[1].starts_with("index.rebuilt-"), "{folders:?}");
+    assert_clean(&journal);
+}
+
+#[test]
+fn an_open_that_comes_back_late_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let usual = dir.path().join("index");
+    drop(SledStore::new(&usual, 1_000_000).open().unwrap());
+    let pipe = Pipe::lay(&usual);
+    let store = SledStore::new(&usual, 1_000_000).limited(Duration::from_millis(50));
+    assert_eq!(store.open().err().unwrap().to_string(), "index: opening it hangs");
+    fs::remove_file(usual.join("conf")).unwrap();
+    drop(pipe);
+    let index = loop {
+        match store.open() {
+            Ok(index) => break index,
+            Err(error) => assert_eq!(error.to_string(), "index: opening it hangs"),
+        }
+    };
+    assert_eq!(index.get(b"none").unwrap(), None);
+    assert_eq!(folders(dir.path()), ["index"]);
 }
 
 /// An index in memory that a thread fills.
