@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use evidence::log::{LogName, Position};
 use evidence::merkle::Frontier;
@@ -136,6 +137,19 @@ impl Remains {
 /// follows from the snapshot at its start, or the segment before it, and from the snapshot of the
 /// next one, its footer or the index. If nothing tells the end, the last range of a log is open.
 pub(crate) fn report(
+    place: &Place,
+    damaged: Damaged,
+    tail: Option<Tail>,
+    index: Option<&dyn Index>,
+) -> DamageReport {
+    // sled may panic on damage of its own; then the files tell what they can.
+    let with_index = || told_by(place, damaged.clone(), tail, index);
+    let told = index.and_then(|_| catch_unwind(AssertUnwindSafe(with_index)).ok());
+    told.unwrap_or_else(|| told_by(place, damaged, tail, None))
+}
+
+/// The report as these tell it.
+fn told_by(
     place: &Place,
     damaged: Damaged,
     tail: Option<Tail>,

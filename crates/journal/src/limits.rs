@@ -69,6 +69,12 @@ pub(crate) const MAX_RECENT: usize = 32_768;
 /// How long the index is left alone after it could not be opened or built.
 pub(crate) const RETRY_WAIT: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 2000 });
 
+/// An index that lacks more groups than this, or groups of more segments, is told as being built
+/// and how far that is; one that lacks less is filled in while it is opened, in about a second. A
+/// flush a second leaves less behind after a crash.
+pub(crate) const FEW_GROUPS: u64 = if cfg!(test) { 512 } else { 8192 };
+pub(crate) const FEW_SEGMENTS: u64 = if cfg!(test) { 512 } else { 4 };
+
 /// How long the thread of the index may take to end: it looks up between two batches.
 pub(crate) const THREAD_WAIT: Duration = Duration::from_secs(5);
 

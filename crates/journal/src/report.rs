@@ -55,8 +55,8 @@ pub struct CommandHit {
 pub enum IndexStatus {
     /// It is being opened, and compared with the commit files; answers by key and commits wait.
     Opening,
-    /// It is being rebuilt from the commit files. Reading by sequence works; answers by key and
-    /// commits are refused.
+    /// It is being rebuilt from the commit files, or much of it is filled in, as after a rebuild
+    /// that was cut short. Reading by sequence works; answers by key and commits are refused.
     Building {
         /// Why, in words.
         reason: String,
@@ -109,7 +109,7 @@ pub enum IndexOutcome {
     Pending,
     /// It had everything.
     Intact,
-    /// Groups behind its last flush were applied again.
+    /// Groups behind the last run that its last flush covers were applied again.
     CaughtUp {
         /// How many.
         groups: u64,
@@ -118,7 +118,8 @@ pub enum IndexOutcome {
     Rebuilt {
         /// Why, in words.
         reason: String,
-        /// Where the unusable folder was moved, relative to the journal's folder.
+        /// Where the unusable folder was moved, relative to the journal's folder; `None` also if it
+        /// was removed to make room.
         quarantined: Option<String>,
     },
 }

@@ -13,7 +13,7 @@ use crate::files;
 use crate::group::{TRAILER, decode_trailer};
 use crate::index::Index;
 use crate::index::keys;
-use crate::limits::{DRAIN_RECORDS, FRAME_HEADER};
+use crate::limits::{DRAIN_RECORDS, FEW_GROUPS, FEW_SEGMENTS, FRAME_HEADER};
 use crate::recover::read_header;
 use crate::replay::{Snapshots, replay};
 use crate::report::IndexOutcome;
@@ -80,8 +80,8 @@ impl From<OpenError> for FillError {
     }
 }
 
-/// Hears how many groups are filled in; says whether to go on.
-pub(crate) type Report<'a> = &'a dyn Fn(u64) -> bool;
+/// Hears how many groups are filled in; an error ends the work.
+pub(crate) type Report<'a> = &'a dyn Fn(u64) -> Result<(), FillError>;
 
 /// How far an index is.
 pub(crate) struct Marks {
@@ -114,7 +114,8 @@ pub(crate) fn marks(index: &dyn Index, target: &Target) -> Result<Marks, FillErr
 }
 
 /// Reads the runs of an index, fills in what it lacks behind its last flush, and compares it with
-/// the commit files: nothing may be missing.
+/// the commit files: nothing may be missing. `much` hears how many groups it lacks if that takes
+/// long, before they are filled in. `report` fails only if the journal is being closed.
 ///
 /// After damage to its file sled 0.34.7 opens without an error and lacks some pages (measured: 3 of
 /// 100 flips). A missing version would give a stream's version out twice and a missing command
@@ -124,18 +125,21 @@ pub(crate) fn advance(
     index: &dyn Index,
     target: &Target,
     marks: &Marks,
+    much: &dyn Fn(u64),
     report: Report<'_>,
 ) -> Result<(Filler, IndexOutcome), FillError> {
-    let stop = || !report(0);
-    let (runs, from) = Runs::load(index, marks.flushed, &stop)?;
+    let (runs, from) = Runs::load(index, marks.flushed, &|| report(0).is_err())?;
     let mut filler = Filler { runs, ..Filler::default() };
-    let behind = target.mark.group - marks.flushed.group;
-    if behind > 0 || from != marks.flushed {
+    let groups = target.mark.group - from.group;
+    if groups > FEW_GROUPS || target.mark.segment.saturating_sub(from.segment) > FEW_SEGMENTS {
+        much(groups);
+    }
+    if groups > 0 {
         fill_from(index, target, from, &mut filler, report)?;
         filler.settle(index, target.mark)?;
     }
-    agrees(index, target, &filler, &stop)?;
-    let outcome = match behind {
+    agrees(index, target, &filler, &|| report(target.mark.group).is_err())?;
+    let outcome = match groups {
         0 => IndexOutcome::Intact,
         groups => IndexOutcome::CaughtUp { groups },
     };
@@ -145,17 +149,18 @@ pub(crate) fn advance(
 /// Before the first group.
 pub(super) const START: Mark = Mark { segment: 1, offset: 0, group: 0, chain: [0; 32] };
 
-/// Fills an empty index.
+/// Fills an empty index; `stop` says whether the journal is being closed.
 pub(crate) fn build(
     index: &dyn Index,
     target: &Target,
     report: Report<'_>,
+    stop: &dyn Fn() -> bool,
 ) -> Result<Filler, FillError> {
     let mut filler = Filler::default();
     index.apply(vec![keys::entry(keys::LAYOUT, &keys::LAYOUT_NO.to_be_bytes())])?;
     fill_from(index, target, START, &mut filler, report)?;
     filler.settle(index, target.mark)?;
-    agrees(index, target, &filler, &|| !report(target.mark.group))?;
+    agrees(index, target, &filler, stop)?;
     Ok(filler)
 }
 
@@ -230,13 +235,11 @@ fn fill(
     index: &dyn Index,
     filler: &mut Filler,
     recent: Recent,
-    goes_on: &dyn Fn() -> bool,
+    report: &dyn Fn() -> Result<(), FillError>,
 ) -> Result<(), FillError> {
     filler.apply(index, &recent)?;
     loop {
-        if !goes_on() {
-            return Err(FillError::Stopped);
-        }
+        report()?;
         if !filler.step(index)? {
             return Ok(());
         }

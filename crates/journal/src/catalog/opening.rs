@@ -1,11 +1,12 @@
 //! The work of opening the index, in the background, and what is answered meanwhile.
 //!
 //! `Opening → Counting → Ready` if the index can be continued: all its runs are read and compared
-//! with what they should hold. `Opening → Building → Ready` if it is missing or unusable. `Waiting`
-//! if it cannot even be built at present (a full disk, say), then again from the start. `Refused`,
-//! for good, if the commit files turn out to be damaged: the writer stops, subscriptions end.
-//! Reading by sequence works in every phase. Answers that could rest on the absence of a key
-//! (streams, events, commands, and so every commit) wait for `Ready`.
+//! with what they should hold; with `Building` between if it lacks much. `Opening → Building →
+//! Ready` if it is missing or unusable. `Waiting` if it cannot even be built at present (a full
+//! disk, say), then again from the start. `Refused`, for good, if the commit files turn out to be
+//! damaged: the writer stops, subscriptions end. Reading by sequence works in every phase. Answers
+//! that could rest on the absence of a key (streams, events, commands, and so every commit) wait
+//! for `Ready`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
@@ -17,7 +18,7 @@ use super::fill::{self, FillError, Target};
 use crate::damage::{self, Damaged};
 use crate::error::{IndexError, IndexOpenError, ReadError};
 use crate::index::{Index, IndexStore};
-use crate::limits::{DRAIN_RECORDS, RETRY_WAIT};
+use crate::limits::{DRAIN_RECORDS, RESERVE, RETRY_WAIT};
 use crate::report::{DamageReport, IndexOutcome, IndexStatus};
 
 /// How far opening is, and the state of the thread that does it.
@@ -28,6 +29,8 @@ pub(super) struct Progress {
     groups: u64,
     /// Groups to be filled in.
     of: u64,
+    /// Free bytes with which the last build began, if the disk was too small for it.
+    too_few: Option<u64>,
     /// Runs of the index should be merged.
     pub merging: bool,
     /// The journal is being closed.
@@ -204,7 +207,11 @@ impl Catalog {
             }
             Err(FillError::Unusable { reason, quarantined }) => {
                 match self.built(store, target, reason.clone()) {
-                    Ok(()) => IndexOutcome::Rebuilt { reason, quarantined },
+                    Ok(()) => {
+                        let kept = store.quarantined().map(|kept| kept.name);
+                        let quarantined = quarantined.filter(|moved| kept.as_ref() == Some(moved));
+                        IndexOutcome::Rebuilt { reason, quarantined }
+                    }
                     Err(FillError::Stopped) => return Ok(()),
                     Err(FillError::Damaged(damaged)) => {
                         self.refuse(target, damaged);
@@ -246,28 +253,22 @@ impl Catalog {
             let reason = "it is missing".to_owned();
             return Err(FillError::Unusable { reason, quarantined: None });
         }
-        let opened = store.open().map_err(FillError::from);
-        let continued = opened.and_then(|index| {
-            let marks = fill::marks(&*index, target);
-            // Nobody reads through an index of another history: its places are those of other
-            // records. What one knows that is ahead helps to name what is lost.
-            if matches!(marks, Ok(_) | Err(FillError::Damaged(_))) {
-                *self.base.write().unwrap_or_else(PoisonError::into_inner) = Some(index.clone());
-            }
-            let marks = marks?;
-            self.enter(Phase::Counting);
-            let report = |groups| self.filled(groups, target);
-            let (filler, outcome) = fill::advance(&*index, target, &marks, &report)?;
-            self.take(filler);
-            Ok(outcome)
+        let continued = surviving(|| {
+            let index = store.open()?;
+            surviving(|| self.advanced(&index, target))
         });
         if matches!(continued, Err(FillError::Unusable { .. } | FillError::Later(_))) {
             // Before it is opened or moved: sled has one handle at a time.
-            *self.base.write().unwrap_or_else(PoisonError::into_inner) = None;
+            let index = self.base.write().unwrap_or_else(PoisonError::into_inner).take();
+            let _ = surviving(|| {
+                drop(index);
+                Ok(())
+            });
         }
         let Err(FillError::Unusable { reason, .. }) = continued else { return continued };
         if let Some((free, needed)) = target.room.lacks(0) {
             // sled opens on no full disk; it may be fine.
+            forget(store);
             return Err(FillError::Later(format!(
                 "it does not open, {reason}, and {free} bytes of disk are free; free {needed} \
                  bytes and it is opened or rebuilt by itself"
@@ -280,22 +281,48 @@ impl Catalog {
         }
     }
 
-    /// Builds an index from nothing.
+    /// Fills in what an index that opened lacks, if it can be continued.
+    fn advanced(&self, index: &Arc<dyn Index>, target: &Target) -> Result<IndexOutcome, FillError> {
+        let marks = fill::marks(&**index, target);
+        // Nobody reads through an index of another history: its places are those of other records.
+        // What one knows that is ahead helps to name what is lost.
+        if matches!(marks, Ok(_) | Err(FillError::Damaged(_))) {
+            *self.base.write().unwrap_or_else(PoisonError::into_inner) = Some(index.clone());
+        }
+        let marks = marks?;
+        self.enter(Phase::Counting);
+        let much = |groups| self.enter(Phase::Building(format!("it lacks {groups} groups")));
+        let report = |groups| self.filled(groups, target);
+        let (filler, outcome) = fill::advance(&**index, target, &marks, &much, &report)?;
+        self.take(filler);
+        Ok(outcome)
+    }
+
+    /// Builds an index from nothing, while the disk has room for it.
     fn built(
         &self,
         store: &dyn IndexStore,
         target: &Target,
         reason: String,
     ) -> Result<(), FillError> {
+        let begun = self.room_to_build(store, target)?;
         self.enter(Phase::Building(reason));
         // An index that someone else has open is not this one's to remove.
         let index = match store.open() {
             Err(error @ IndexOpenError::InUse) => return Err(error.into()),
             opened => opened.map_err(FillError::from),
         };
-        let built = index.and_then(|index| {
-            let filler = fill::build(&*index, target, &|groups| self.filled(groups, target))?;
-            self.take(filler);
+        let report = |groups| {
+            self.filled(groups, target)?;
+            has_room(store, target)
+        };
+        let built = surviving(|| {
+            let index = index?;
+            surviving(|| {
+                let stop = || self.stopping();
+                self.take(fill::build(&*index, target, &report, &stop)?);
+                Ok(())
+            })?;
             Ok(index)
         });
         match built {
@@ -304,11 +331,33 @@ impl Catalog {
                 Ok(())
             }
             Err(error) => {
+                if has_room(store, target).is_err() {
+                    self.tell(|progress| progress.too_few = begun);
+                }
                 let discarded = store.discard();
                 let left = |error| FillError::Later(format!("remove a half-built index: {error}"));
                 discarded.map_err(left)?;
                 Err(error)
             }
+        }
+    }
+
+    /// Free bytes, if a build may begin with so many. A disk that was too small for one is not
+    /// filled again before it has more.
+    fn room_to_build(
+        &self,
+        store: &dyn IndexStore,
+        target: &Target,
+    ) -> Result<Option<u64>, FillError> {
+        has_room(store, target)?;
+        let free = target.room.free();
+        let too_few = self.progress().too_few;
+        match too_few.map(|bytes| bytes.saturating_add(RESERVE)) {
+            Some(next) if free.is_some_and(|free| free < next) => Err(FillError::Later(format!(
+                "the disk was too small to build it; it is tried again when {next} bytes are \
+                     free"
+            ))),
+            _ => Ok(free),
         }
     }
 
@@ -318,11 +367,42 @@ impl Catalog {
         *self.filler.lock().unwrap_or_else(PoisonError::into_inner) = filler;
     }
 
-    /// Notes how far filling is; returns whether to go on.
-    fn filled(&self, groups: u64, target: &Target) -> bool {
+    /// Notes how far filling is; an error if the journal is being closed.
+    fn filled(&self, groups: u64, target: &Target) -> Result<(), FillError> {
         self.tell(|progress| {
             (progress.groups, progress.of) = (groups, target.mark.group);
-            !progress.stopping
+            if progress.stopping { Err(FillError::Stopped) } else { Ok(()) }
         })
+    }
+}
+
+/// Works with an index in which it may panic: on some damage sled 0.34.7 does where it reads
+/// ("cannot find pid", "failed to deserialize data"). Such an index cannot be used.
+fn surviving<T>(work: impl FnOnce() -> Result<T, FillError>) -> Result<T, FillError> {
+    let worked = catch_unwind(AssertUnwindSafe(work));
+    worked.unwrap_or_else(|_| Err(FillError::unusable("it panicked")))
+}
+
+/// Whether there is room to build an index; what was moved aside gives way to it. A new journal
+/// needs none.
+fn has_room(store: &dyn IndexStore, target: &Target) -> Result<(), FillError> {
+    if target.created || target.room.lacks(0).is_none() {
+        return Ok(());
+    }
+    forget(store);
+    let Some((free, needed)) = target.room.lacks(0) else { return Ok(()) };
+    Err(FillError::Later(format!(
+        "{free} bytes of disk are free; free {needed} bytes and it is built by itself"
+    )))
+}
+
+/// Removes an unusable index that is kept: the room is needed, it is not.
+fn forget(store: &dyn IndexStore) {
+    let Some(kept) = store.quarantined() else { return };
+    match store.forget() {
+        Ok(()) => {
+            tracing::warn!(folder = kept.name, "removed an old index: the disk is nearly full")
+        }
+        Err(error) => tracing::warn!(%error, folder = kept.name, "an old index cannot be removed"),
     }
 }

@@ -66,6 +66,11 @@ impl Folders {
         Ok(name(&to))
     }
 
+    /// Removes what was moved out of the way.
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        self.all(QUARANTINE).into_iter().try_for_each(|no| remove(&self.numbered(QUARANTINE, no)))
+    }
+
     /// The newest of the indexes that could not be used.
     pub(crate) fn quarantined(&self) -> Option<QuarantinedIndex> {
         let folder = self.numbered(QUARANTINE, self.all(QUARANTINE).pop()?);
@@ -153,6 +158,11 @@ mod tests {
         let newest = QuarantinedIndex { name: "index.quarantine-11".to_owned(), bytes: 4 };
         assert_eq!(folders.quarantined(), Some(newest));
         assert!(!folders.exists());
+        folders.forget().unwrap();
+        assert_eq!(
+            (names(dir.path()), folders.quarantined()),
+            (vec!["index.quarantine-011".to_owned()], None)
+        );
     }
 
     #[test]

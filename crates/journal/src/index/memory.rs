@@ -98,6 +98,11 @@ impl IndexStore for MemoryStore {
         self.held().quarantined.then(|| QuarantinedIndex { name: name(), bytes: 0 })
     }
 
+    fn forget(&self) -> io::Result<()> {
+        self.held().quarantined = false;
+        Ok(())
+    }
+
     fn discard(&self) -> io::Result<()> {
         let mut shared = self.held();
         *shared = Shared { quarantined: shared.quarantined, ..Shared::default() };

@@ -112,6 +112,14 @@ pub trait IndexStore: Send + Sync {
     /// The index that was moved out of the way, if one is kept.
     fn quarantined(&self) -> Option<QuarantinedIndex>;
 
+    /// Removes the index that was moved out of the way: nothing needs it. By default none is kept.
+    ///
+    /// # Errors
+    /// Of the file system.
+    fn forget(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     /// Removes an index that was not finished.
     ///
     /// # Errors

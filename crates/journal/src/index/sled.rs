@@ -154,6 +154,10 @@ impl IndexStore for SledStore {
         self.folders.quarantined()
     }
 
+    fn forget(&self) -> io::Result<()> {
+        self.folders.forget()
+    }
+
     fn discard(&self) -> io::Result<()> {
         folders::remove(&self.dir())?;
         self.move_on();

@@ -14,6 +14,7 @@ mod index_store;
 mod mirror;
 mod model;
 mod open_faults;
+mod opening;
 mod paging;
 mod reading;
 mod real;

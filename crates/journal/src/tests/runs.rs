@@ -292,6 +292,35 @@ fn a_journal_that_is_closed_does_not_wait_for_a_merge() {
 }
 
 #[test]
+fn an_index_that_lacks_much_is_told_as_being_built_with_its_progress() {
+    let (disk, store, journal) = memory();
+    for number in 0..700 {
+        commit(&journal, transaction(append("kz-75", stream(1), &[number], 20))).unwrap();
+    }
+    // As after a build that was cut short: its first flush is far behind.
+    let store = store.reboot(0);
+    let disk = MemoryDisk::with_files(&disk.files());
+    drop(journal);
+    let slow = Stopping { store, at: 1, reached: Arc::default(), goes_on: Arc::default() };
+    let options = Options { index_grace: Duration::ZERO, ..SMALL };
+    let shared = Arc::new(slow.clone());
+    let (journal, _) = Journal::open_on(Arc::new(disk), shared, Path::new(DIR), options).unwrap();
+    wait_for(|| slow.reached.load(Ordering::SeqCst));
+    let IndexStatus::Building { reason, groups, of } = journal.index_status() else {
+        panic!("{}", journal.index_status())
+    };
+    assert!(reason.starts_with("it lacks "), "{reason}");
+    assert!((256..512).contains(&groups) && of >= 700, "{groups} of {of}");
+    // At once: a minute would be waited while it is opened.
+    let refused = commit(&journal, transaction(append("kz-75", stream(1), &[900], 20)));
+    assert!(matches!(refused, Err(CommitError::IndexBuilding { .. })), "{refused:?}");
+    slow.goes_on.store(true, Ordering::SeqCst);
+    assert!(journal.wait_for_index(Duration::from_secs(60)));
+    assert_eq!(journal.stream(&name("kz-75"), stream(1)).unwrap().len(), 700);
+    assert_clean(&journal);
+}
+
+#[test]
 fn a_page_that_is_lost_is_told_and_never_taken_for_an_absence() {
     let (_, store, journal) = memory();
     for number in 0..300 {
