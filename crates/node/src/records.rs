@@ -1,7 +1,12 @@
 //! The journal as asynchronous code may use it: nothing here makes a thread of the runtime wait for
 //! the index, for the writer, or for a lock that is held over a sync.
 //!
-//! * What is read by sequence, and what the journal has in memory, is answered at once.
+//! * What the journal has in memory is answered at once.
+//! * What is read by sequence is answered at once where the index is ready. While it is not, whole
+//!   segments may be read for it, and whoever reads one is waited for: as long as that takes, the
+//!   thread leaves the runtime's other tasks to another thread. Two exceptions: a runtime of one
+//!   thread (tests) has no other; and an index that is ready may have lost an entry, then the
+//!   segment is read on this thread.
 //! * Questions by key are answered at once too, because [`open`] lets the journal wait for nobody;
 //!   while the index is opened and compared, they wait here, as tasks.
 //! * Everything else goes through [`Records::on_thread`]. The journal itself is in nobody's reach
@@ -19,6 +24,7 @@ use journal::{
     CommandHit, CommandKey, CommitError, Durable, IndexStatus, Journal, JournalStopped, LogInfo,
     OpenError, OpenReport, Page, PageError, PageToken, Query, ReadError, Restored, Role, Stats,
 };
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
@@ -88,6 +94,18 @@ impl Records {
             work(&journal)
         });
         working.await
+    }
+
+    /// Reads by sequence; without an index so that the runtime may do without this thread.
+    fn read<T>(&self, read: impl FnOnce(&Journal) -> T) -> T {
+        let hands_over = || {
+            let runtime = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+            runtime.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread)
+        };
+        if self.index_status() != IndexStatus::Ready && hands_over() {
+            return tokio::task::block_in_place(|| read(&self.journal));
+        }
+        read(&self.journal)
     }
 
     /// Waits, as a task, while the index is opened and compared; not while it is rebuilt.
@@ -173,7 +191,7 @@ impl Records {
     /// # Errors
     /// As there.
     pub fn get(&self, log: &LogName, epoch: u32, seq: u64) -> Result<Option<Record>, ReadError> {
-        self.journal.get(log, epoch, seq)
+        self.read(|journal| journal.get(log, epoch, seq))
     }
 
     /// See [`Journal::range`].
@@ -188,7 +206,7 @@ impl Records {
         max_records: usize,
         max_bytes: usize,
     ) -> Result<Vec<Record>, ReadError> {
-        self.journal.range(log, epoch, from, max_records, max_bytes)
+        self.read(|journal| journal.range(log, epoch, from, max_records, max_bytes))
     }
 
     /// See [`Journal::page`].
@@ -196,7 +214,7 @@ impl Records {
     /// # Errors
     /// As there.
     pub fn page(&self, query: &Query, token: Option<&PageToken>) -> Result<Page, PageError> {
-        self.journal.page(query, token)
+        self.read(|journal| journal.page(query, token))
     }
 
     /// See [`Journal::root_at`].
@@ -204,7 +222,7 @@ impl Records {
     /// # Errors
     /// As there.
     pub fn root_at(&self, log: &LogName, epoch: u32, size: u64) -> Result<Hash, ReadError> {
-        self.journal.root_at(log, epoch, size)
+        self.read(|journal| journal.root_at(log, epoch, size))
     }
 
     /// See [`Journal::inclusion`].
@@ -218,7 +236,7 @@ impl Records {
         seq: u64,
         size: u64,
     ) -> Result<Vec<Hash>, ReadError> {
-        self.journal.inclusion(log, epoch, seq, size)
+        self.read(|journal| journal.inclusion(log, epoch, seq, size))
     }
 
     /// See [`Journal::consistency`].
@@ -232,7 +250,7 @@ impl Records {
         old: u64,
         new: u64,
     ) -> Result<Vec<Hash>, ReadError> {
-        self.journal.consistency(log, epoch, old, new)
+        self.read(|journal| journal.consistency(log, epoch, old, new))
     }
 
     /// See [`Journal::logs`].
@@ -281,7 +299,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::testing::desk;
+    use crate::testing::{self, desk};
 
     #[tokio::test]
     async fn threads_that_wait_are_few_and_hold_nobody_else_up() {
@@ -310,5 +328,20 @@ mod tests {
         drop(gates);
         assert!(waiting.await.iter().all(Result::is_ok));
         begun.recv().unwrap();
+    }
+
+    /// On a runtime of one thread for tasks: whoever kept it would hold up everything else.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    #[allow(clippy::disallowed_methods)] // a test has no supervisor
+    async fn who_reads_without_an_index_holds_nobody_else_up() {
+        let desk = desk("KZ-75").await.killed_and_opened(&testing::no_index).await;
+        let records = desk.office.journal.clone();
+        assert_ne!(records.index_status(), IndexStatus::Ready);
+        let (go, gone) = mpsc::sync_channel(1);
+        let reading = tokio::spawn(async move {
+            drop(tokio::spawn(async move { go.send(()) }));
+            records.read(|_| gone.recv_timeout(Duration::from_secs(60)))
+        });
+        assert_eq!(reading.await.unwrap(), Ok(()), "the other task does not wait for the reader");
     }
 }
