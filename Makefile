@@ -2,11 +2,13 @@
 #
 # Needs Rust (rust-toolchain.toml) and a C compiler; nothing else to build and to run the demo.
 # Variables: ONCE=1 ends the demo with a summary; RELEASE=1 builds optimised binaries; RECORDS= and
-# BENCH= (more options, --help lists them) are for bench-journal.
+# BENCH= (more options, --help lists them) are for bench-journal; FUZZ_SECONDS= and FUZZ= (targets)
+# for fuzz.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit verify torture bench-journal clean test-packages
+.PHONY: help build demo test lint audit verify interop torture bench-journal bench-evidence fuzz \
+  clean test-packages
 
 # --locked: what is built is what Cargo.lock says.
 CARGO := cargo
@@ -35,11 +37,12 @@ demo: build ## Run a coordinator and three regions on this machine, with faults 
 test: test-packages ## Run all tests but the long ones, with a time for each stage
 	$(call stage,build,$(CARGO) build $(FLAGS) --workspace --all-targets)
 	$(call stage,unit and property tests,$(CARGO) test $(FLAGS) --workspace --lib --bins \
-	  $(call suite,crates/* services/* tests/bench))
+	  $(call suite,crates/* services/* tests/bench tests/fuzz))
 	$(call stage,examples in the documentation,$(CARGO) test $(FLAGS) --workspace --doc)
 	$(call stage,architecture,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/architecture))
 	$(call stage,compatibility,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/compatibility))
 	$(call stage,torture,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/torture) -- --nocapture)
+	$(call stage,interop,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/interop))
 	$(call stage,end to end,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/end_to_end))
 
 lint: ## Check formatting, clippy on all targets, and that everything public is documented
@@ -56,6 +59,11 @@ verify: test-packages ## Run the long tests; needs ADAL_REGISTERS (RELEASE=1: fi
 	$(CARGO) test $(FLAGS) --workspace $(call suite,tests/end_to_end) -- \
 	  --ignored --nocapture --test-threads=1
 
+# Also runs pymerkle and sigstore, which pip installs in a virtual environment below target/.
+interop: test-packages ## Check bundles of real offices with Go, Python and Rust of others; print a matrix
+	$(CARGO) build $(FLAGS) --workspace --bins
+	$(CARGO) test $(FLAGS) --workspace $(call suite,tests/interop) -- --include-ignored --nocapture
+
 # As root it mounts a file system of its own (FUSE) and an ext4 image; elsewhere it says what ran.
 torture: ## A hundred kills, a hundred power cuts, every damage, against the journal's real files
 	$(CARGO) test $(FLAGS) --workspace $(call suite,tests/torture) -- \
@@ -67,20 +75,53 @@ bench-journal: ## Measure the journal beside a bare file and plain sled (RECORDS
 	  $(if $(RECORDS),--records $(RECORDS)) --json target/bench-journal.json \
 	  --svg target/bench-journal.svg $(BENCH)
 
+bench-evidence: ## Measure hashing, signing, proving and checking, beside the design's figures
+	$(CARGO) run --locked --release --quiet --bin adal-bench -- evidence \
+	  --json target/bench-evidence.json $(BENCH)
+
+# Coverage by the compiler's own pass, so that the stable toolchain does; libFuzzer is C++.
+FUZZ_SECONDS := 60
+FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing
+FUZZ_DIR := target/fuzz
+
+# What is found is kept in target/fuzz/<target>.found, an input that breaks a target as a crash file
+# beside it: it becomes a test of the parser that it breaks.
+fuzz: ## Coverage-guided fuzzing of every parser and verifier of evidence (needs a C++ compiler)
+	cd tests/fuzz/guided && CARGO_TARGET_DIR=../../../$(FUZZ_DIR)/build $(CARGO) test --locked
+	cd tests/fuzz/guided && CARGO_TARGET_DIR=../../../$(FUZZ_DIR)/build RUSTFLAGS="$(FUZZ_FLAGS)" \
+	  $(CARGO) build --locked --release --target $(FUZZ_HOST)
+	$(CARGO) run --locked --quiet --bin adal-fuzz-seeds -- $(FUZZ_DIR)/seeds > $(FUZZ_DIR)/names
+	@for target in $(or $(FUZZ),$$(cat $(FUZZ_DIR)/names)); do \
+	  mkdir -p $(FUZZ_DIR)/$$target.found; \
+	  $(FUZZ_DIR)/build/$(FUZZ_HOST)/release/adal-fuzz --target=$$target -max_len=8192 -timeout=10 \
+	    -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	    -artifact_prefix=$(FUZZ_DIR)/$$target.crash- $(FUZZ_DIR)/$$target.found \
+	    $(FUZZ_DIR)/seeds/$$target 2> $(FUZZ_DIR)/$$target.log \
+	    || { echo "$$target: BROKEN, see $(FUZZ_DIR)/$$target.log"; exit 1; }; \
+	  echo "$$target: ok, $$(sed -n 's/^stat::number_of_executed_units: *//p' \
+	    $(FUZZ_DIR)/$$target.log) inputs"; done
+
 clean: ## Remove build output and what the demo left
 	$(CARGO) clean
 	rm -rf demo
 
-# The foreign gRPC client of the end-to-end tests is Python's, from the system's packages.
-DEBS := python3-grpcio python3-protobuf
+# Tools that others wrote, from the system's packages: the foreign gRPC client of the end-to-end
+# tests is Python's; tests/interop checks evidence with Go's sumdb and with Python's cryptography.
+DEBS := python3-grpcio python3-protobuf python3-cryptography golang-go golang-golang-x-mod-dev
+SUMDB := /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go
 
 test-packages:
-	@if /usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null; then exit 0; fi; \
+	@if /usr/bin/python3 -c 'import grpc, google.protobuf, cryptography' 2>/dev/null && \
+	  command -v go >/dev/null && [ -e $(SUMDB) ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	  echo "make test needs Python's grpcio and protobuf for /usr/bin/python3;"; \
+	  echo "make test needs Python's grpcio, protobuf and cryptography for /usr/bin/python3,"; \
+	  echo "Go, and golang.org/x/mod in $(SUMDB);"; \
 	  echo "this is not a Debian system: install them with its package manager"; exit 1; fi; \
 	as=; if [ "$$(id -u)" != 0 ]; then as=sudo; fi; \
-	echo "make test installs the Debian packages its gRPC client test needs: $(DEBS)"; \
+	echo "make test installs the Debian packages that its outside tools need: $(DEBS)"; \
 	install="env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"; \
 	$$as $$install $(DEBS) </dev/null >/dev/null 2>&1 || \
 	  { $$as apt-get update -q </dev/null && $$as $$install $(DEBS) </dev/null; }

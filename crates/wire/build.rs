@@ -8,14 +8,17 @@ use prost::Message as _;
 
 /// Packages and messages that may hold personal data, free text or whole records: they get no
 /// derived `Debug`, so that none of it can slip into a log line. See [`redacted`].
-const WITHOUT_DEBUG: [&str; 13] = [
+const WITHOUT_DEBUG: [&str; 16] = [
     ".adal.access.v1",
     ".adal.appeal.v1",
     ".adal.classifier.v1",
     ".adal.command.v1",
     ".adal.contact.v1",
     ".adal.directive.v1",
+    ".adal.evidence.v1.GetProofRequest",
+    ".adal.evidence.v1.GetProofResponse",
     ".adal.image.v1",
+    ".adal.integrity.v1",
     ".adal.measure.v1",
     ".adal.office.v1",
     ".adal.operator.v1.BackupPiece",

@@ -1,5 +1,5 @@
 //! Short validated names that may stand in open bodies: codes of classifiers, posts, order
-//! numbers. None of them can hold a sentence.
+//! numbers, logs. None of them can hold a sentence.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::limits;
 
-/// Why a text is not a [`Code`], [`Post`] or [`OrderNumber`]. Never repeats the text.
+/// Why a text is not a [`Code`], [`Post`], [`OrderNumber`] or [`LogId`]. Never repeats the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Empty, or longer than the stated number of bytes.
@@ -36,6 +36,10 @@ const fn post_byte(b: u8) -> bool {
 
 const fn order_byte(b: u8) -> bool {
     b.is_ascii_graphic()
+}
+
+const fn log_byte(b: u8) -> bool {
+    matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'/')
 }
 
 macro_rules! names {
@@ -132,6 +136,9 @@ names! {
     /// The number of an order as its register writes it, for example `6001-23-7-6/443`:
     /// 1 to 40 characters of printable ASCII without space.
     OrderNumber: limits::ORDER_NUMBER_BYTES, "printable ASCII without spaces", order_byte;
+    /// The name of a log as facts hold it, for example `kz-75` or `kz/all`: 1 to 63 characters of
+    /// `[a-z0-9-/]`. Whether a log of this name can exist is for its user to check.
+    LogId: limits::LOG_BYTES, "a-z, 0-9, '-' and '/'", log_byte;
 }
 
 impl<'de> Deserialize<'de> for Code {
@@ -159,6 +166,9 @@ mod tests {
         assert!(Post::new("kz-75/clerk").is_ok());
         assert!(OrderNumber::new("6001-23-7-6/443").is_ok());
         assert!(OrderNumber::new("No 5").is_err());
+        assert!(LogId::new("kz/kz-75").is_ok());
+        assert!(LogId::new("kz-75.e2").is_err());
+        assert!(LogId::new(&"a".repeat(64)).is_err());
         const CALL: Code = Code::from_static("call");
         assert_eq!(CALL, Code::new("call").unwrap());
     }

@@ -40,6 +40,9 @@ pub struct Context<'a> {
     /// For a dispatch: the version of the last `task.execution_reported` of the office's stream
     /// `task/D` that this office holds in its mirror; `None` when it holds none.
     pub report: Option<u32>,
+    /// For new keys of an office: the newest epoch of its log that this office mirrors; `None` when
+    /// it mirrors none.
+    pub epoch: Option<u32>,
 }
 
 /// In which log a stream lives.

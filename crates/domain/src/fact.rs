@@ -6,6 +6,7 @@ use crate::classifier::ClassifierFact;
 use crate::contact::ContactFact;
 use crate::directive::{DirectiveFact, DispatchFact};
 use crate::image::ActivityFact;
+use crate::integrity::IntegrityFact;
 use crate::measure::MeasureFact;
 use crate::office::OfficeFact;
 use crate::reception::ReceptionFact;
@@ -37,11 +38,13 @@ pub enum StreamKind {
     Classifier = 10,
     /// Openings of sealed parts.
     Access = 11,
+    /// What logs say about logs.
+    Integrity = 12,
 }
 
 impl StreamKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Contact,
         Self::Appeal,
         Self::Reception,
@@ -53,6 +56,7 @@ impl StreamKind {
         Self::Office,
         Self::Classifier,
         Self::Access,
+        Self::Integrity,
     ];
 
     /// The number in the record header.
@@ -79,6 +83,7 @@ impl StreamKind {
             Self::Office => "office",
             Self::Classifier => "classifier",
             Self::Access => "access",
+            Self::Integrity => "integrity",
         }
     }
 }
@@ -108,6 +113,8 @@ pub enum Fact {
     Classifier(ClassifierFact),
     /// Of access to sealed parts.
     Access(AccessFact),
+    /// Of logs themselves.
+    Integrity(IntegrityFact),
     /// Of newer software: carried, proved and shown by its number, folded as nothing.
     Unknown {
         /// The type code in the record's header.
@@ -130,6 +137,7 @@ impl Fact {
             Self::Office(fact) => fact.type_code(),
             Self::Classifier(fact) => fact.type_code(),
             Self::Access(fact) => fact.type_code(),
+            Self::Integrity(fact) => fact.type_code(),
             Self::Unknown { type_code } => *type_code,
         }
     }
@@ -148,6 +156,7 @@ impl Fact {
             Self::Office(fact) => fact.type_name(),
             Self::Classifier(fact) => fact.type_name(),
             Self::Access(fact) => fact.type_name(),
+            Self::Integrity(fact) => fact.type_name(),
             Self::Unknown { .. } => "unknown",
         }
     }
@@ -171,6 +180,7 @@ impl Fact {
             OfficeFact::TYPES,
             ClassifierFact::TYPES,
             AccessFact::TYPES,
+            IntegrityFact::TYPES,
         ];
         all.iter().copied().flatten().find(|(code, _)| *code == type_code).map(|(_, name)| *name)
     }
@@ -225,14 +235,19 @@ mod tests {
             (0x0703, "dispatch.execution_returned"),
             (0x0803, "task.execution_reported"),
             (0x0901, "office.enrolled"),
+            (0x0902, "office.rekeyed"),
             (0x0a01, "classifier.published"),
             (0x0b01, "access.records_opened"),
+            (0x0c01, "heads.accepted"),
+            (0x0c02, "log.succeeds"),
+            (0x0c03, "log.closed"),
+            (0x0c04, "key.rotated"),
         ];
         for (code, name) in names {
             assert_eq!(Fact::name_of(code), Some(name));
         }
         assert_eq!(Fact::name_of(0x0105), None);
-        let newer = Fact::Unknown { type_code: 0x0c_01 };
+        let newer = Fact::Unknown { type_code: 0x0d_01 };
         assert_eq!(newer.stream_kind(), None);
         assert_eq!(Fact::Unknown { type_code: 0x02ff }.stream_kind(), Some(StreamKind::Appeal));
         for kind in StreamKind::ALL {

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::civil::Date;
 use uuid::Uuid;
 
-use crate::code::Code;
+use crate::code::{Code, LogId};
 use crate::office::OfficeCode;
 
 /// Namespace of the name-based (version 5) identifiers below; fixed for ever, because stored
@@ -82,6 +83,8 @@ ids! {
     OfficeId;
     /// The stream of a classifier's versions; see [`ClassifierId::of`].
     ClassifierId;
+    /// A stream of what logs say about logs; see [`IntegrityId::of_day`] and its neighbours.
+    IntegrityId;
     /// One recorded fact.
     EventId;
     /// One command of a client; repeated unchanged when the client tries again.
@@ -115,6 +118,23 @@ impl ClassifierId {
     }
 }
 
+impl IntegrityId {
+    /// The stream of heads that the centre accepted on one day (UTC): version 5 UUID of the day.
+    pub fn of_day(day: Date) -> Self {
+        Self(Uuid::new_v5(&NAMESPACE, format!("integrity/heads/{day}").as_bytes()))
+    }
+
+    /// The stream in which a log speaks of its own epochs and keys: version 5 UUID of its name.
+    pub fn of_log(log: &LogId) -> Self {
+        Self(Uuid::new_v5(&NAMESPACE, format!("integrity/log/{log}").as_bytes()))
+    }
+
+    /// The stream in which the centre closes epochs of a log: version 5 UUID of its name.
+    pub fn of_closings(log: &LogId) -> Self {
+        Self(Uuid::new_v5(&NAMESPACE, format!("integrity/closings/{log}").as_bytes()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +150,12 @@ mod tests {
         assert_eq!(enrolment, "d3e9ef22-84b5-5b64-aaff-6a7a56b3af68");
         let list = ClassifierId::of(&Code::from_static("channel")).to_string();
         assert_eq!(list, "587374a5-2e96-5303-9161-68421c653e4f");
+        let (log, day) = (LogId::from_static("kz-75"), jiff::civil::date(2026, 11, 30));
+        let heads = IntegrityId::of_day(day).to_string();
+        assert_eq!(heads, "be69fff4-a015-5204-ba16-d150f7f4b463");
+        assert_eq!(IntegrityId::of_log(&log).to_string(), "20af589c-8dc7-58a9-8ff9-abc465b76fa9");
+        let closings = IntegrityId::of_closings(&log).to_string();
+        assert_eq!(closings, "141f2534-c8f5-506c-a75d-64c6478b5b0b");
         assert_ne!(one, DispatchId::of(directive, &"KZ-71".parse().unwrap()));
         assert_ne!(one.uuid(), OfficeId::of(&office).uuid());
         assert_eq!(one.uuid().get_version_num(), 5);

@@ -12,8 +12,9 @@
 //!
 //! Modules: [`ids`], [`code`], [`text`], [`time`], [`number`], [`limits`] are the words;
 //! [`contact`], [`appeal`], [`reception`], [`measure`], [`image`], [`directive`], [`task`],
-//! [`office`], [`classifier`], [`access`] the slices; [`fact`], [`request`], [`state`] their
-//! sums; [`permission`] who may do what; [`decide()`] the decision and [`refusal`] its refusals.
+//! [`office`], [`classifier`], [`access`], [`integrity`] the slices; [`fact`], [`request`],
+//! [`state`] their sums; [`permission`] who may do what; [`decide()`] the decision and [`refusal`]
+//! its refusals.
 
 pub mod access;
 pub mod appeal;
@@ -26,6 +27,7 @@ pub mod directive;
 pub mod fact;
 pub mod ids;
 pub mod image;
+pub mod integrity;
 pub mod limits;
 mod macros;
 pub mod measure;

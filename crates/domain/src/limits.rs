@@ -6,6 +6,11 @@ pub const CODE_BYTES: usize = 48;
 pub const POST_BYTES: usize = 63;
 /// Longest order number, in bytes; the longest found in the sources has 15.
 pub const ORDER_NUMBER_BYTES: usize = 40;
+/// Longest name of a log, in bytes: the limit of log names everywhere.
+pub const LOG_BYTES: usize = 63;
+/// Most heads that one record of accepted heads holds: 16 times the offices there may ever be, so
+/// that a few epochs and the centre's own logs have room; about 120 KiB of a record's 256.
+pub const ACCEPTED_HEADS: usize = 1_000;
 /// Longest IANA zone name, in bytes: what the record header's short text holds.
 pub const ZONE_BYTES: usize = 63;
 /// Longest name of a person or an office, in characters.

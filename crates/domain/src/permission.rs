@@ -7,7 +7,7 @@ use crate::access::AccessRequest;
 use crate::appeal::AppealRequest;
 use crate::code::Post;
 use crate::ids::PersonId;
-use crate::office::{OfficeCode, OfficeRequest};
+use crate::office::OfficeCode;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::request::Request;
 use crate::task::TaskRequest;
@@ -107,9 +107,7 @@ fn rights(request: &Request) -> (&'static [Role], Place) {
         Request::Directive(_) | Request::Dispatch(_) | Request::Classifier(_) => {
             (NATIONAL, Place::Centre)
         }
-        Request::Office(OfficeRequest::Enrol(_)) => {
-            (&[Role::National, Role::Operator], Place::Centre)
-        }
+        Request::Office(_) => (&[Role::National, Role::Operator], Place::Centre),
         Request::Task(TaskRequest::Deliver(_)) => (&[Role::Node], Place::Region),
         Request::Task(TaskRequest::Acknowledge(_)) => (&[Role::Chief], Place::Region),
         Request::Task(TaskRequest::Report(_)) => (REGIONAL, Place::Region),

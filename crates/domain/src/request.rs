@@ -87,7 +87,7 @@ impl Request {
                 let (directive, office) = request.address();
                 Some(DispatchId::of(directive, office).uuid())
             }
-            Self::Office(OfficeRequest::Enrol(request)) => Some(OfficeId::of(&request.code).uuid()),
+            Self::Office(request) => Some(OfficeId::of(request.code()).uuid()),
             Self::Classifier(ClassifierRequest::Publish(request)) => {
                 Some(ClassifierId::of(&request.id).uuid())
             }

@@ -50,6 +50,7 @@ pub(crate) struct Desk {
     pub(crate) number: Option<RegistrationNumber>,
     pub(crate) offices: Vec<OfficeCode>,
     pub(crate) report: Option<u32>,
+    pub(crate) epoch: Option<u32>,
 }
 
 impl Desk {
@@ -72,6 +73,7 @@ impl Desk {
             classifiers: lists().clone(),
             offices: ["KZ-71", "KZ-75"].iter().map(|code| code.parse().unwrap()).collect(),
             report: None,
+            epoch: None,
         }
     }
 
@@ -108,6 +110,7 @@ impl Desk {
             number: self.number.as_ref(),
             offices: &self.offices,
             report: self.report,
+            epoch: self.epoch,
         };
         decide(history, &request.into(), &ctx)
     }

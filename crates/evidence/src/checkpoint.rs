@@ -115,7 +115,7 @@ impl Checkpoint {
 /// [`NoteError::Kind`] for a log's key, [`NoteError::Time`], or what is malformed in the note.
 pub fn cosign(note: &str, signer: &Signer, unix_seconds: u64) -> Result<String, NoteError> {
     signer.verifier().expect(Kind::Cosigner)?;
-    let message = cosigned_message(note, unix_seconds)?;
+    let message = cosigned_message(&cosigned_body(note)?, unix_seconds)?;
     let mut signature = unix_seconds.to_be_bytes().to_vec();
     signature.extend_from_slice(&signer.raw(message.as_bytes()));
     Ok(signer.line(signature).to_string())
@@ -130,29 +130,41 @@ pub fn cosign(note: &str, signer: &Signer, unix_seconds: u64) -> Result<String, 
 /// [`NoteError::NotSigned`] if the line is of another key, [`NoteError::Signature`] if it does not
 /// verify, or what is malformed.
 pub fn verify_cosignature(note: &str, line: &str, verifier: &Verifier) -> Result<u64, NoteError> {
+    check_cosignature(&cosigned_body(note)?, &line.parse()?, verifier)
+}
+
+/// As [`verify_cosignature`], on the body of a checkpoint and a line that are read already.
+pub(crate) fn check_cosignature(
+    body: &str,
+    line: &NoteSignature,
+    verifier: &Verifier,
+) -> Result<u64, NoteError> {
     verifier.expect(Kind::Cosigner)?;
-    let line: NoteSignature = line.parse()?;
-    if !verifier.made(&line) {
+    if !verifier.made(line) {
         return Err(NoteError::NotSigned);
     }
     let (time, signature) = line.signature().split_first_chunk().ok_or(NoteError::Signature)?;
     let time = u64::from_be_bytes(*time);
-    let message = cosigned_message(note, time)?;
-    verifier.check(message.as_bytes(), signature)?;
+    verifier.check(cosigned_message(body, time)?.as_bytes(), signature)?;
     Ok(time)
 }
 
 /// What a cosigner signs: `cosignature/v1\ntime <t>\n<body>`.
-fn cosigned_message(note: &str, time: u64) -> Result<String, NoteError> {
+fn cosigned_message(body: &str, time: u64) -> Result<String, NoteError> {
     if time > MAX_TIME {
         return Err(NoteError::Time { time });
     }
+    Ok(format!("cosignature/v1\ntime {time}\n{body}"))
+}
+
+/// The body of a checkpoint, from its signed note or from the body itself.
+fn cosigned_body(note: &str) -> Result<String, NoteError> {
     // A body has no empty line, so the two forms cannot be mistaken for one another.
     let checkpoint = match note.contains("\n\n") {
         true => Checkpoint::parse(note)?,
         false => Checkpoint::from_body(note)?,
     };
-    Ok(format!("cosignature/v1\ntime {time}\n{}", checkpoint.body()))
+    Ok(checkpoint.body())
 }
 
 #[cfg(test)]

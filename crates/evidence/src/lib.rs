@@ -20,15 +20,29 @@
 //! * [`merkle`]: frontier, roots, proofs.
 //! * [`note`]: signed notes, signers, verifiers.
 //! * [`checkpoint`]: signed heads and cosignatures on them.
+//! * [`succession`]: one epoch's key names the next one's.
 //! * [`verify`]: the only way into a mirror.
+//! * [`witness`]: the step of a witness.
+//! * [`policy`]: whom an auditor trusts.
+//! * [`proof`], [`opening`]: receipts and slips, and what they open.
+//! * [`tiles`]: static copies of a log.
+//! * [`bundle`]: the folder that an auditor takes away.
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod hash;
 pub mod log;
 pub mod merkle;
 pub mod note;
+pub mod opening;
+pub mod policy;
+pub mod proof;
 pub mod record;
+pub mod succession;
+mod text;
+pub mod tiles;
 pub mod verify;
+pub mod witness;
 
 pub use hash::Hash;
 pub use log::{LogName, Position};

@@ -185,6 +185,18 @@ pub fn is_origin_of(text: &str, log: &LogName, epoch: u32) -> bool {
     !domain.is_empty() && text == origin(domain, log, epoch)
 }
 
+/// Domain, log and epoch of an origin; the inverse of [`origin`] in its only spelling.
+#[must_use]
+pub fn parse_origin(text: &str) -> Option<(&str, LogName, u32)> {
+    let (domain, rest) = text.split_once("/log/")?;
+    let (log, epoch) = match rest.split_once(".e") {
+        Some((log, epoch)) => (log, u32::try_from(decimal(epoch)?).ok().filter(|e| *e >= 2)?),
+        None => (rest, 1),
+    };
+    let log = LogName::new(log).ok()?;
+    is_origin_of(text, &log, epoch).then_some((domain, log, epoch))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,5 +238,19 @@ mod tests {
         assert!(!is_origin_of("adal.example/log/kz-7", &log, 1));
         assert!(!is_origin_of("adal.example/log/x/log/kz-75", &log, 1));
         assert!(!is_origin_of("/log/kz-75", &log, 1));
+    }
+
+    #[test]
+    fn origins_are_taken_apart_in_their_only_spelling() {
+        let log = LogName::new("kz/log/kz-75").unwrap();
+        for epoch in [1, 2, 10, u32::MAX] {
+            let text = origin("adal.example", &log, epoch);
+            assert_eq!(parse_origin(&text), Some(("adal.example", log.clone(), epoch)));
+        }
+        for bad in ["a/log/kz.e1", "a/log/kz.e02", "a/log/kz.e", "a/log/", "/log/kz", "a/kz"] {
+            assert_eq!(parse_origin(bad), None, "{bad}");
+        }
+        assert_eq!(parse_origin("a/log/kz.e4294967296"), None);
+        assert_eq!(parse_origin("a/b/log/kz"), None);
     }
 }

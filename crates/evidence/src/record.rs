@@ -7,7 +7,9 @@
 //! `FORMAT.md` has the layout.
 
 mod codec;
+mod decode;
 mod header;
+mod leaf;
 mod stored;
 mod text;
 
@@ -16,6 +18,7 @@ pub use header::{
     ActorRef, AttachmentRef, Classification, HeadRef, Header, KeyRef, StreamRef, TraceContext,
     Urgency,
 };
+pub use leaf::{Leaf, LeafError, MAX_LEAF};
 pub use stored::{Draft, Record, RecordView};
 pub use text::{MAX_SHORT_TEXT, ShortText, ShortTextError};
 
@@ -32,6 +35,28 @@ pub const BLIND: usize = 32;
 #[must_use]
 pub fn key_commitment(key: &[u8; 32]) -> Hash {
     sha256_parts(&[b"adal/key/v1\n", key])
+}
+
+/// The commitment to what is open of a record:
+/// `SHA-256("adal/header/v1\n" || blind || header || open body)`.
+#[must_use]
+pub fn header_commitment(blind: &[u8; BLIND], header_and_open: &[u8]) -> Hash {
+    sha256_parts(&[b"adal/header/v1\n", blind, header_and_open])
+}
+
+/// The commitment to what is sealed of a record: `SHA-256("adal/payload/v1\n" || sealed part)`.
+#[must_use]
+pub fn payload_commitment(sealed: &[u8]) -> Hash {
+    sha256_parts(&[b"adal/payload/v1\n", sealed])
+}
+
+/// Reads header and open body without blind and sealed part, as an opening shows them, and says
+/// where the open body starts.
+///
+/// # Errors
+/// [`RecordError`] naming the field that breaks the format.
+pub(crate) fn parse_open(header_and_open: &[u8]) -> Result<(Header, usize), RecordError> {
+    decode::decode_open(header_and_open)
 }
 
 /// The commitment to a text that a citizen lodged:

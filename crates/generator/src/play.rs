@@ -142,6 +142,7 @@ mod tests {
                 number: Some(&number),
                 offices: &[],
                 report: None,
+                epoch: None,
             };
             match decide(history, &step.request, &ctx) {
                 Ok(decision) => history.extend_from_slice(decision.own()),

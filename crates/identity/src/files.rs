@@ -45,11 +45,27 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Iden
 
 /// Writes a public file durably in the place of an older one: aside, sync, rename, sync folder.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
+    replace_with(path, bytes, PUBLIC)
+}
+
+/// The same for a secret file: it is there whole or not at all, whatever happens meanwhile.
+pub(crate) fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
+    replace_with(path, bytes, SECRET)
+}
+
+fn replace_with(path: &Path, bytes: &[u8], mode: u32) -> Result<(), IdentityError> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".new");
     let write = || -> io::Result<()> {
+        if mode == SECRET {
+            // One that an earlier run left has whatever mode it has.
+            match fs::remove_file(&aside) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
         let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(PUBLIC).open(&aside)?;
+            OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&aside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&aside, path)?;

@@ -69,7 +69,8 @@ impl NodeKeys {
         Ok(NodeKeys { log: read(LOG_KEY)?, witness: read(WITNESS_KEY)?, mirror: read(MIRROR_KEY)? })
     }
 
-    /// Seed of the key that signs this node's log heads.
+    /// Seed of the key that signs this node's log heads in their first epoch; see
+    /// [`LogKeys`](crate::LogKeys) for all of them.
     pub fn log_seed(&self) -> &[u8; 32] {
         &self.log
     }
@@ -93,6 +94,7 @@ impl NodeKeys {
         let public = |seed| SigningKey::from_bytes(seed).verifying_key().to_bytes();
         Ok(PublicKeys {
             office: office.to_owned(),
+            epoch: 1,
             log: public(&self.log),
             witness: public(&self.witness),
             mirror: public(&self.mirror),
@@ -111,7 +113,9 @@ impl fmt::Debug for NodeKeys {
 pub struct PublicKeys {
     /// Office code, such as `KZ-75`.
     pub office: String,
-    /// Public key of the office's logs.
+    /// The epoch that the log key signs.
+    pub epoch: u32,
+    /// Public key of the office's logs in that epoch.
     pub log: [u8; 32],
     /// Public key of the office as witness.
     pub witness: [u8; 32],
@@ -123,9 +127,16 @@ pub struct PublicKeys {
 #[serde(deny_unknown_fields)]
 struct PublicFile {
     office: String,
+    #[serde(default = "first")]
+    epoch: u32,
     log: String,
     witness: String,
     mirror: String,
+}
+
+/// Files of before keys had epochs are about the first one.
+fn first() -> u32 {
+    1
 }
 
 impl PublicKeys {
@@ -141,6 +152,7 @@ impl PublicKeys {
             log: decode_key(path, "log", &file.log)?,
             witness: decode_key(path, "witness", &file.witness)?,
             mirror: decode_key(path, "mirror", &file.mirror)?,
+            epoch: file.epoch,
             office: file.office,
         })
     }
@@ -150,9 +162,14 @@ impl PublicKeys {
     /// # Errors
     /// [`IdentityError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), IdentityError> {
+        let epoch = match self.epoch {
+            1 => String::new(),
+            later => format!("epoch = {later}\n"),
+        };
+        let use_of = if self.epoch == 1 { "enrol" } else { "rekey" };
         let text = format!(
-            "# Public keys of an office (Ed25519, base64): for `adal office enrol`.\n\
-             office = \"{}\"\nlog = \"{}\"\nwitness = \"{}\"\nmirror = \"{}\"\n",
+            "# Public keys of an office (Ed25519, base64): for `adal office {use_of}`.\n\
+             office = \"{}\"\n{epoch}log = \"{}\"\nwitness = \"{}\"\nmirror = \"{}\"\n",
             self.office,
             STANDARD.encode(self.log),
             STANDARD.encode(self.witness),
@@ -185,7 +202,7 @@ pub(crate) fn decode_key(
         .ok_or(IdentityError::BadPublicKey { path: path.to_path_buf(), field })
 }
 
-fn to_hex(bytes: &[u8; 32]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn to_hex(bytes: &[u8; 32]) -> Zeroizing<Vec<u8>> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = Zeroizing::new(Vec::with_capacity(65));
     for byte in bytes {
@@ -196,7 +213,7 @@ fn to_hex(bytes: &[u8; 32]) -> Zeroizing<Vec<u8>> {
     text
 }
 
-fn from_hex(text: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+pub(crate) fn from_hex(text: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
     if text.len() != 64 {
         return None;
     }
@@ -276,6 +293,10 @@ mod tests {
         public.save(&path).unwrap();
         public.save(&path).unwrap();
         assert_eq!(PublicKeys::load(&path).unwrap(), public);
+        assert!(!fs::read_to_string(&path).unwrap().contains("epoch"), "read by older tools");
+        let later = PublicKeys { epoch: 7, ..public };
+        later.save(&path).unwrap();
+        assert_eq!(PublicKeys::load(&path).unwrap(), later);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

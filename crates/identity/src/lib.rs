@@ -14,6 +14,7 @@
 //! | authority | `ca.pem` `ca.key` (offline, never on a node) |
 //! | node, TLS | `tls.pem` `tls.key` `ca.pem` |
 //! | the same | `log.key` `witness.key` `mirror.key` `vault.key` `public.toml` `trust.toml` |
+//! | the same, made by the node, in `keys` of its data folder | `log+e2.key` .. `public.toml` |
 //! | person | `<name>.pem` `<name>.key` `ca.pem` |
 //!
 //! Secret files have mode 0600, are written durably once and never overwritten.
@@ -28,6 +29,7 @@
 //! * [`authority`]: makes an authority, issues certificates.
 //! * [`tls`]: credentials and rustls configurations.
 //! * [`keys`]: a node's signing keys and their public halves.
+//! * [`LogKeys`]: the key of each epoch of a node's logs.
 //! * [`trust`]: the public keys every node of an installation starts from.
 //! * [`error`]: what can go wrong.
 
@@ -36,6 +38,7 @@ pub mod certificate;
 pub mod error;
 mod files;
 pub mod keys;
+mod log_keys;
 pub mod name;
 pub mod tls;
 pub mod trust;
@@ -44,6 +47,7 @@ pub use authority::{Authority, Issued, Validity};
 pub use certificate::{fingerprint, subject_of};
 pub use error::IdentityError;
 pub use keys::{NodeKeys, PublicKeys};
+pub use log_keys::{LogKeys, log_key_file};
 pub use name::{Role, Subject};
 pub use tls::{Credentials, client_config, server_config, server_name};
 pub use trust::{CentreKeys, Trust};

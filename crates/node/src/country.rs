@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use domain::office::{OfficeEnrolled, OfficeFact};
+use domain::integrity::{IntegrityFact, LogClosed};
+use domain::office::{OfficeEnrolled, OfficeFact, OfficeRekeyed};
 use domain::{Classifiers, Fact, OfficeCode};
 use evidence::log::LogName;
 use evidence::record::HeadRef;
@@ -23,8 +24,20 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// What is known at one moment. Immutable: readers keep their copy while the next one is made.
 #[derive(Clone)]
 pub struct Known {
-    /// Enrolled offices by code.
+    /// Enrolled offices by code. Keys of witness and mirror are the newest, that of the log is the
+    /// first epoch's.
     pub offices: BTreeMap<OfficeCode, OfficeEnrolled>,
+    /// Epoch and sequence of each one's enrolment.
+    pub enrolled_at: BTreeMap<OfficeCode, (u32, u64)>,
+    /// Offices that were enrolled once more with other keys, and where: the first enrolment holds.
+    pub again: BTreeMap<OfficeCode, (u32, u64)>,
+    /// Epoch and size of the newest head of the log that was complete here: the offices enrolled
+    /// below it are who must sign the next one. `None`: none was yet.
+    pub complete: Option<(u32, u64)>,
+    /// New keys of offices that lost theirs, by the epoch of their log that they are for.
+    pub rekeyed: BTreeMap<OfficeCode, BTreeMap<u32, OfficeRekeyed>>,
+    /// Closed epochs of logs, with the keys of their successors.
+    pub closed: BTreeMap<(LogName, u32), LogClosed>,
     /// The classifiers in force.
     pub classifiers: Classifiers,
     /// The newest head of `kz/all` that the centre signed, this node accepted, and what is known
@@ -42,7 +55,16 @@ pub struct Country {
 impl Country {
     /// Knows nothing but the built-in classifiers.
     pub fn new(built_in: Classifiers) -> Country {
-        let known = Known { offices: BTreeMap::new(), classifiers: built_in, head: None };
+        let known = Known {
+            offices: BTreeMap::new(),
+            enrolled_at: BTreeMap::new(),
+            again: BTreeMap::new(),
+            complete: None,
+            rekeyed: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            classifiers: built_in,
+            head: None,
+        };
         Country { known: RwLock::new(Arc::new(known)), next: Mutex::new((1, 0)) }
     }
 
@@ -66,15 +88,16 @@ impl Country {
     ) -> Result<(), ReadError> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         for info in journal.logs().into_iter().filter(|info| info.log == *log) {
-            if info.epoch > next.0 {
+            // The rest of an epoch arrives before the first record of the next one.
+            if info.epoch > next.0 && info.size > 0 {
                 *next = (info.epoch, 0);
             }
             let mut stopped = None;
             while info.epoch == next.0 && next.1 < info.size {
                 let range = facts::range(journal, (log, info.epoch), next.1, BATCH, BATCH_BYTES);
                 let mut known = (*self.known()).clone();
-                for record in &range.records {
-                    fold(&mut known, facts::open_part_or_unknown(record));
+                for (seq, record) in (next.1..).zip(&range.records) {
+                    fold(&mut known, (next.0, seq), facts::open_part_or_unknown(record));
                 }
                 // Known first, then passed over: a record is never lost between the two.
                 self.publish(known);
@@ -117,15 +140,48 @@ impl Country {
         Ok(())
     }
 
+    /// A head of this epoch and size was complete here; one that is older changes nothing.
+    pub fn completed(&self, epoch: u32, size: u64) {
+        let _turn = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known();
+        if known.complete.is_none_or(|before| before < (epoch, size)) {
+            self.publish(Known { complete: Some((epoch, size)), ..(*known).clone() });
+        }
+    }
+
     fn publish(&self, known: Known) {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
     }
 }
 
-fn fold(known: &mut Known, fact: Fact) {
+fn fold(known: &mut Known, at: (u32, u64), fact: Fact) {
     match fact {
-        Fact::Office(OfficeFact::Enrolled(office)) => {
-            known.offices.insert(office.code.clone(), office);
+        // The first one holds: a second could give an office's first epoch another key.
+        Fact::Office(OfficeFact::Enrolled(office)) => match known.offices.get(&office.code) {
+            None => {
+                known.enrolled_at.insert(office.code.clone(), at);
+                known.offices.insert(office.code.clone(), office);
+            }
+            Some(first) => {
+                let is_same = (first.log_key, first.witness_key, first.mirror_key)
+                    == (office.log_key, office.witness_key, office.mirror_key);
+                if !is_same {
+                    known.again.entry(office.code).or_insert(at);
+                }
+            }
+        },
+        Fact::Office(OfficeFact::Rekeyed(fact)) => {
+            if let Some(office) = known.offices.get_mut(&fact.code) {
+                office.witness_key = fact.witness_key;
+                office.mirror_key = fact.mirror_key.or(office.mirror_key);
+                known.rekeyed.entry(fact.code.clone()).or_default().insert(fact.epoch, fact);
+            }
+        }
+        Fact::Integrity(IntegrityFact::Closed(fact)) => {
+            // A name that no log can have names none.
+            if let Ok(log) = fact.log.as_str().parse() {
+                known.closed.entry((log, fact.epoch)).or_insert(fact);
+            }
         }
         other => {
             known.classifiers.apply(&other);

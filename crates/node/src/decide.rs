@@ -15,11 +15,11 @@ use evidence::hash::Hash;
 use evidence::log::{LogName, Position};
 use evidence::record::StreamRef;
 use journal::{Append, CommandClaim, CommandKey, CommitError, ExpectedVersion, ReadError};
-use journal::{Committed, Transaction};
+use journal::{Committed, Role, Transaction};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::duties::keep::heed;
+use crate::epochs;
 use crate::facts::{self, FactsError};
 use crate::numbers::NumbersError;
 use crate::office::{Office, downlink, own_log};
@@ -152,6 +152,10 @@ pub async fn execute(
         // What the centre publishes takes effect with the answer. It is recorded even where an
         // older record cannot be read; the fold of the tables tells of that.
         let _ = project::learn_now(office);
+        if let Request::Office(request) = &order.request {
+            // Its next link is made with the new keys.
+            office.links.end(request.code());
+        }
     }
     if committed.replayed {
         // The same command came twice at once; the other one was first.
@@ -165,6 +169,8 @@ pub async fn execute(
 
 struct Decided {
     decision: Decision,
+    /// Version of the command's own stream that the decision rests on.
+    version: u32,
     occurred_at: Timestamp,
     zone: Zone,
 }
@@ -218,9 +224,11 @@ async fn decide(office: &Office, actor: &Actor, order: &Order) -> Result<Decided
         number: number.as_ref(),
         offices: &offices,
         report,
+        epoch: mirrored_epoch(office, &order.request)?,
     };
     let decision = domain::decide::decide(&history, &order.request, &context)?;
-    Ok(Decided { decision, occurred_at, zone })
+    let version = if begins_again { version } else { order.expected_version };
+    Ok(Decided { decision, version, occurred_at, zone })
 }
 
 async fn history(
@@ -230,6 +238,15 @@ async fn history(
 ) -> Result<Vec<Fact>, ExecuteError> {
     let records = office.journal.stream(log, stream).await?;
     Ok(records.iter().map(facts::open_part).collect::<Result<_, _>>()?)
+}
+
+/// The newest epoch that this office mirrors of the log of the office that the request is about.
+fn mirrored_epoch(office: &Office, request: &Request) -> Result<Option<u32>, ExecuteError> {
+    let Request::Office(request) = request else { return Ok(None) };
+    let log = own_log(request.code())?;
+    let logs = office.journal.logs().into_iter();
+    let mirrored = logs.filter(|info| info.role == Role::Mirror && info.log == log);
+    Ok(mirrored.map(|info| info.epoch).max())
 }
 
 /// Version of the last report in the office's task stream that this node holds.
@@ -282,8 +299,7 @@ async fn transaction(
     for (index, (target, facts)) in decided.decision.streams.iter().enumerate() {
         let log = log_of(office, &target.log)?;
         if matches!(target.log, LogTarget::To(_)) {
-            let opened = office.journal.ensure_own_log(&log, 1).await;
-            opened.inspect_err(|error| heed(office, error)).map_err(WriteError::Refused)?;
+            epochs::open_downlink(office, &log).await.map_err(WriteError::Refused)?;
         }
         let stream = StreamRef { kind: target.kind.code(), id: *target.id.as_bytes() };
         let drafts = facts
@@ -292,7 +308,7 @@ async fn transaction(
             .collect::<Result<Vec<_>, _>>()?;
         let expected = match (index, target.kind) {
             (_, StreamKind::Access) => ExpectedVersion::Any,
-            (0, _) => ExpectedVersion::Exact(order.expected_version),
+            (0, _) => ExpectedVersion::Exact(decided.version),
             _ => ExpectedVersion::Exact(0),
         };
         appends.push(Append { log, expected, stream, drafts });

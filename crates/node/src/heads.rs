@@ -6,6 +6,7 @@ use evidence::note::{NoteError, Signer, Verifier};
 use journal::ReadError;
 use thiserror::Error;
 
+use crate::keys;
 use crate::office::Office;
 
 /// Why a head cannot be signed.
@@ -17,11 +18,24 @@ pub enum SignError {
     /// The key or the checkpoint is not as the format wants it.
     #[error(transparent)]
     Note(#[from] NoteError),
+    /// The key of the epoch is lost.
+    #[error("the key that signs epoch {epoch} of {log} is not on this node")]
+    NoKey {
+        /// The log.
+        log: LogName,
+        /// The epoch.
+        epoch: u32,
+    },
 }
 
-/// A signer of this office's log, under the origin's name as its key name.
-pub fn log_signer(office: &Office, log: &LogName, epoch: u32) -> Result<Signer, NoteError> {
-    Signer::log(&origin(&office.options.domain, log, epoch), office.keys.log_seed())
+/// A signer of one epoch of this office's log, under the origin's name as its key name.
+///
+/// # Errors
+/// Where the epoch's key is lost.
+pub fn log_signer(office: &Office, log: &LogName, epoch: u32) -> Result<Signer, SignError> {
+    let lost = || SignError::NoKey { log: log.clone(), epoch };
+    let seed = keys::signing_seed(office, log, epoch).ok_or_else(lost)?;
+    Ok(Signer::log(&origin(&office.options.domain, log, epoch), &seed)?)
 }
 
 /// The signed head over the first `size` records.
@@ -37,7 +51,7 @@ pub fn sign(office: &Office, log: &LogName, epoch: u32, size: u64) -> Result<Str
     Ok(checkpoint.sign(&log_signer(office, log, epoch)?)?)
 }
 
-/// The verifier of another office's log from that office's public log key.
+/// The verifier of one epoch of a log from that epoch's public key.
 pub fn log_verifier(
     domain: &str,
     log: &LogName,

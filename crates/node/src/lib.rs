@@ -14,23 +14,31 @@
 //! # Modules
 //! In the order in which a command passes them: [`grpc`], [`decide`], [`seal`], [`writer`],
 //! [`link`], [`project`], [`duties`]; around them [`run`], [`start`], [`office`], [`options`],
-//! [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`facts`], [`trace`],
-//! [`told`], [`clock`], [`supervisor`], [`upkeep`], [`metrics_port`].
+//! [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`keys`], [`epochs`],
+//! [`facts`], [`trace`], [`told`], [`clock`], [`supervisor`], [`upkeep`], [`metrics_port`]; about
+//! evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`].
 
+pub mod alarms;
 pub mod clock;
 pub mod country;
 pub mod decide;
 pub mod duties;
+pub mod epochs;
 pub mod facts;
 pub mod grpc;
 pub mod heads;
+pub mod keys;
 pub mod link;
+pub mod marks;
 pub mod metrics_port;
+pub mod notes;
 pub mod numbers;
 pub mod office;
 pub mod options;
+pub mod policy;
 pub mod project;
 pub mod records;
+pub mod relay;
 pub mod run;
 pub mod seal;
 pub mod start;

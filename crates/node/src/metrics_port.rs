@@ -1,6 +1,7 @@
 //! Keeps the gauges true, and serves the metrics as Prometheus text if the configuration names an
 //! address.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use telemetry::Telemetry;
 use telemetry::metrics::Flow;
 use tokio::net::TcpListener;
 
+use crate::alarms::{self, EvidenceLine};
 use crate::grpc::sync::{self, LinkLine, LinkWord, LogLine};
 use crate::office::SharedOffice;
+use crate::policy;
 use crate::supervisor::OnEnd;
 
 /// How often the gauges are set. Whoever collects them sees them at most this much older.
@@ -60,7 +63,8 @@ pub async fn serve(
 /// Sets the gauges of links and of the disk.
 async fn observe(office: &SharedOffice) {
     let now = office.clock.now();
-    for line in sync::lines(office).values() {
+    let lines = sync::lines(office);
+    for line in lines.values() {
         let peer = line.peer.as_str();
         office.metrics.link_up(peer, line.state.word == LinkWord::Live);
         for (flow, known) in flows(line, office.code.is_centre()) {
@@ -74,10 +78,26 @@ async fn observe(office: &SharedOffice) {
             }
         }
     }
+    for (writer, (waiting, alarms)) in evidence(&alarms::lines(office, lines.values()), now) {
+        office.metrics.evidence(&writer, waiting, alarms);
+    }
     // It waits for the writer, which may be in the middle of a sync.
     if let Ok(stats) = office.journal.stats().await {
         office.metrics.free_space(stats.free_bytes);
     }
+}
+
+/// By writer of the logs: the longest wait for cosignatures, and the number of alarms.
+fn evidence(lines: &[EvidenceLine], now: i64) -> BTreeMap<String, (Duration, u64)> {
+    let mut offices: BTreeMap<String, (Duration, u64)> = BTreeMap::new();
+    for line in lines {
+        let Some(writer) = policy::writer(&line.log) else { continue };
+        let (waiting, alarms) = offices.entry(writer).or_default();
+        let age = line.waiting_since.map_or(0, |at| sync::age_ms(at, now));
+        *waiting = Duration::from_millis(age).max(*waiting);
+        *alarms += u64::from(!line.alarm.is_empty());
+    }
+    offices
 }
 
 /// What is known of all logs that go one way over a link.

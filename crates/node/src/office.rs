@@ -2,24 +2,30 @@
 
 use std::sync::Arc;
 
+use domain::ids::PersonId;
 use domain::number::NumberKey;
-use domain::{OfficeCode, Timestamp, Zone};
+use domain::permission::{Actor, Role};
+use domain::{OfficeCode, Post, Timestamp, Zone};
 use evidence::hash::Hash;
 use evidence::log::{LogName, LogNameError};
 use hmac::{Hmac, KeyInit, Mac};
-use identity::{NodeKeys, Trust};
+use identity::{LogKeys, NodeKeys, Trust};
 use projection::Views;
 use sha2::Sha256;
 use telemetry::Metrics;
+use uuid::Uuid;
 use vault::Vault;
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::country::Country;
+use crate::duties::view::View;
 use crate::link::{Links, store};
+use crate::notes::Notes;
 use crate::numbers::Numbers;
 use crate::options::Options;
 use crate::records::Records;
+use crate::relay::Relay;
 use crate::supervisor::Supervisor;
 use crate::tables::Tables;
 use crate::writer::Writer;
@@ -40,8 +46,12 @@ pub struct Office {
     pub journal: Records,
     /// The keys of sealed parts.
     pub vault: Vault,
-    /// The node's own signing keys.
+    /// The node's keys as witness and mirror.
     pub keys: NodeKeys,
+    /// The keys of its logs, one for each epoch.
+    pub log_keys: LogKeys,
+    /// Held while the key of the logs is changed.
+    pub rotating: tokio::sync::Mutex<()>,
     /// Whom this installation trusts.
     pub trust: Trust,
     /// The way to make something durable.
@@ -54,6 +64,12 @@ pub struct Office {
     pub country: Country,
     /// State of the links to other offices.
     pub links: Links,
+    /// Heads with the cosignatures that were collected on them.
+    pub notes: Notes,
+    /// When heads go round among the offices.
+    pub relay: Relay,
+    /// What the centre says of this office's log.
+    pub view: View,
     /// Counters of registration numbers.
     pub numbers: Numbers,
     /// Held while a backup is sent: one at a time, each reads the whole journal.
@@ -82,6 +98,20 @@ impl Office {
     /// Now, by the office's clock.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.clock.now())
+    }
+
+    /// The node itself as an actor: nobody's pseudonym, the post `<office>/node`.
+    ///
+    /// # Errors
+    /// The office's log makes no post; its code is too long then, which no code is.
+    pub fn node_actor(&self) -> Result<Actor, String> {
+        let post = format!("{}/node", self.logs.own);
+        Ok(Actor {
+            person: PersonId::new(Uuid::nil()),
+            post: Post::new(&post).map_err(|error| error.to_string())?,
+            role: Role::Node,
+            office: self.code.clone(),
+        })
     }
 
     /// The keyed hash by which repetitions of a command are recognised.

@@ -44,6 +44,9 @@ pub struct Options {
     /// The links' intervals and windows.
     #[serde(default)]
     pub replication: Replication,
+    /// What is published of heads, and when their lack is an alarm.
+    #[serde(default)]
+    pub evidence: Evidence,
 }
 
 /// Where a region finds the centre.
@@ -96,6 +99,9 @@ pub struct Replication {
     pub backoff_min_ms: u64,
     /// See `backoff_min_ms`.
     pub backoff_max_ms: u64,
+    /// Shortest time between two heads of one log that the centre shows to the office's peers,
+    /// milliseconds.
+    pub relay_interval_ms: u64,
 }
 
 impl Default for Replication {
@@ -106,6 +112,7 @@ impl Default for Replication {
             window_kib: 2_048,
             backoff_min_ms: 200,
             backoff_max_ms: 15_000,
+            relay_interval_ms: 30_000,
         }
     }
 }
@@ -128,10 +135,6 @@ impl Replication {
 
     /// The key that cannot be used, and what is accepted.
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let between = |key, value: u64, from: u64, to: u64| match (from..=to).contains(&value) {
-            true => Ok(()),
-            false => Err((key, format!("is {value}, it must lie between {from} and {to}"))),
-        };
         // At least one record, at most what the protocol allows.
         between("replication.window_kib", self.window_kib, 256, 16 * 1_024)?;
         // Long enough to be meant; a link that stalls for two minutes is given up.
@@ -140,11 +143,50 @@ impl Replication {
         let (min, max) = (self.backoff_min_ms, self.backoff_max_ms);
         between("replication.backoff_max_ms", max, 1, 3_600_000)?;
         between("replication.backoff_min_ms", min, 1, max)?;
+        between("replication.relay_interval_ms", self.relay_interval_ms, 10, 3_600_000)?;
         // The protocol has the last word, so that no dial fails by what was accepted here.
         self.limits().validate().map_err(|error| ("replication", error.to_string()))?;
         Backoff::new(min * 1_000, max * 1_000)
             .map(drop)
             .map_err(|error| ("replication.backoff_min_ms", error.to_string()))
+    }
+}
+
+/// What is published of heads, and when their lack is an alarm.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evidence {
+    /// Time between two lists of the heads that the centre has accepted, if any has changed,
+    /// milliseconds; the coordinator only. Without a change there is one list an hour.
+    pub heads_interval_ms: u64,
+    /// Age, in milliseconds, at which a record without a complete set of cosignatures above it is
+    /// an alarm.
+    pub cosignature_alarm_ms: u64,
+}
+
+impl Default for Evidence {
+    fn default() -> Evidence {
+        Evidence { heads_interval_ms: 60_000, cosignature_alarm_ms: 600_000 }
+    }
+}
+
+impl Evidence {
+    /// The key that cannot be used, and what is accepted.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        between("evidence.heads_interval_ms", self.heads_interval_ms, 100, 3_600_000)?;
+        between("evidence.cosignature_alarm_ms", self.cosignature_alarm_ms, 100, 604_800_000)
+    }
+}
+
+fn between(
+    key: &'static str,
+    value: u64,
+    from: u64,
+    to: u64,
+) -> Result<(), (&'static str, String)> {
+    match (from..=to).contains(&value) {
+        true => Ok(()),
+        false => Err((key, format!("is {value}, it must lie between {from} and {to}"))),
     }
 }
 
@@ -256,7 +298,8 @@ impl Options {
         if self.journal.scrub_kib > 1_024 * 1_024 {
             return wrong("journal.scrub_kib", "must lie between 0 and 1048576".to_owned());
         }
-        self.replication.check().or_else(|(key, message)| wrong(key, message))
+        let checked = self.replication.check().and_then(|()| self.evidence.check());
+        checked.or_else(|(key, message)| wrong(key, message))
     }
 }
 
@@ -305,6 +348,8 @@ mod tests {
             ("backoff_min_ms", 0),
             ("backoff_max_ms", 3_600_001),
             ("backoff_max_ms", 100),
+            ("relay_interval_ms", 9),
+            ("relay_interval_ms", 3_600_001),
         ] {
             let refused = load(&format!("[replication]\n{key} = {value}")).unwrap_err();
             let OptionsError::Value { key: named, .. } = &refused else { panic!("{refused}") };

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::facts;
 use crate::link::store;
+use crate::marks::{self, About};
 use crate::office::{Office, SharedOffice};
 use crate::records::Records;
 use crate::tables::{Folding, LogEpoch};
@@ -195,6 +196,11 @@ pub async fn learn(office: &SharedOffice) -> Result<(), String> {
 /// The first record that cannot be read; what is before it is known.
 pub fn learn_now(office: &Office) -> Result<(), ReadError> {
     let log = &office.logs.all;
+    for info in office.journal.logs().into_iter().filter(|info| info.log == *log) {
+        if let Some(mark) = marks::of(office, About::Complete, log, info.epoch) {
+            office.country.completed(info.epoch, mark.target);
+        }
+    }
     office.country.catch_up(&office.journal, log, |epoch| {
         let head = store::accepted(office, log, epoch)?;
         Some(HeadRef { size: head.size, root: head.root })

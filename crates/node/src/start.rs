@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use domain::number::NumberKey;
 use domain::{Classifiers, OfficeCode, Zone};
-use identity::{Credentials, NodeKeys, Subject, Trust};
+use identity::{Credentials, LogKeys, NodeKeys, Subject, Trust};
 use journal::Journal;
 use projection::Views;
 use telemetry::{Metrics, Telemetry};
@@ -17,14 +18,18 @@ use vault::RootKey;
 use crate::clock::Clock;
 use crate::country::Country;
 use crate::duties;
+use crate::duties::view::View;
+use crate::epochs;
 use crate::grpc;
 use crate::link::{self, Links};
 use crate::metrics_port;
+use crate::notes::Notes;
 use crate::numbers::Numbers;
 use crate::office::{Logs, Office, SharedOffice};
 use crate::options::Options;
 use crate::project;
 use crate::records::{Opening, Records};
+use crate::relay::Relay;
 use crate::stores;
 use crate::supervisor::{OnEnd, Supervisor};
 use crate::tables::Tables;
@@ -60,8 +65,19 @@ pub async fn start(options: Options, telemetry: &Telemetry) -> anyhow::Result<Ru
     let supervisor = &office.supervisor;
     supervisor.spawn("project", OnEnd::StopNode, project::run(office.clone()));
     supervisor.spawn("keep the index", OnEnd::StopNode, duties::keep::run(office.clone()));
+    supervisor.spawn("write notes", OnEnd::StopNode, duties::notes::run(office.clone()));
     supervisor.spawn("scrub", OnEnd::StopNode, duties::scrub::run(office.clone()));
-    if !office.code.is_centre() {
+    let watch = duties::watch::run(office.clone());
+    supervisor.spawn("watch the evidence", OnEnd::StopNode, watch);
+    if office.code.is_centre() {
+        let close = duties::close::run(office.clone());
+        supervisor.spawn("close epochs", OnEnd::StopNode, close);
+        supervisor.spawn("relay heads", OnEnd::StopNode, duties::relay::run(office.clone()));
+        let accepted = duties::accepted::run(office.clone());
+        supervisor.spawn("publish accepted heads", OnEnd::StopNode, accepted);
+    } else {
+        let view = duties::view::run(office.clone());
+        supervisor.spawn("check the centre's view", OnEnd::StopNode, view);
         let deliver = duties::deliver::run(office.clone());
         supervisor.spawn("deliver directives", OnEnd::StopNode, deliver);
         let dial = link::dial::run(office.clone());
@@ -85,6 +101,23 @@ fn check_name(credentials: &Credentials, office: &Office) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// The node's own keys, those of its logs, and whom it trusts.
+fn identities(options: &Options) -> anyhow::Result<(NodeKeys, LogKeys, Trust)> {
+    let keys = NodeKeys::load(&options.keys)
+        .context("load the node's keys; `adal pki issue node` makes them")?;
+    let log_keys = LogKeys::load(&options.keys, &options.data.join("keys"))
+        .context("load the keys of the office's logs")?;
+    let trust = Trust::load(&options.keys.join("trust.toml"))
+        .context("load the trust file; `adal pki init` makes it")?;
+    anyhow::ensure!(
+        trust.domain == options.domain,
+        "trust.toml is for the domain {}, the configuration says {}",
+        trust.domain,
+        options.domain
+    );
+    Ok((keys, log_keys, trust))
+}
+
 /// Opens what is stored; nothing runs yet but the writer.
 pub(crate) async fn open(
     options: Options,
@@ -95,16 +128,7 @@ pub(crate) async fn open(
     let code: OfficeCode = options.office.parse()?;
     let zone = Zone::new(&options.zone)?;
     let logs = Logs::of(&code)?;
-    let keys = NodeKeys::load(&options.keys)
-        .context("load the node's keys; `adal pki issue node` makes them")?;
-    let trust = Trust::load(&options.keys.join("trust.toml"))
-        .context("load the trust file; `adal pki init` makes it")?;
-    anyhow::ensure!(
-        trust.domain == options.domain,
-        "trust.toml is for the domain {}, the configuration says {}",
-        trust.domain,
-        options.domain
-    );
+    let (keys, log_keys, trust) = identities(&options)?;
     create(&options.data)?;
     let root = RootKey::load(&options.keys.join("vault.key")).context("load the vault's key")?;
     let (journal, vault) = stores::open(&options, &root, opening)?;
@@ -120,7 +144,10 @@ pub(crate) async fn open(
     let request_key = vault.named_secret("request_hash")?;
     let views = Views::open(&options.data.join("views.sqlite")).await.context("open the tables")?;
     let tables = Tables::new(journal.logs());
-    Ok(Arc::new(Office {
+    let notes = Notes::load(&journal);
+    let interval = Duration::from_millis(options.replication.relay_interval_ms);
+    let relay = Relay::new(interval);
+    let office = Arc::new(Office {
         code,
         zone,
         logs,
@@ -128,12 +155,17 @@ pub(crate) async fn open(
         journal,
         vault,
         keys,
+        log_keys,
+        rotating: tokio::sync::Mutex::default(),
         trust,
         writer,
         views,
         tables,
         country: Country::new(Classifiers::built_in()?),
         links: Links::new(),
+        notes,
+        relay,
+        view: View::default(),
         numbers: Numbers::new(),
         backing_up: tokio::sync::Mutex::default(),
         number_key,
@@ -142,7 +174,11 @@ pub(crate) async fn open(
         metrics,
         supervisor,
         options,
-    }))
+    });
+    // Which keys were enrolled; told of below, where the node starts.
+    let _ = project::learn_now(&office);
+    epochs::settle(&office).await.context("go on in the logs' open epochs")?;
+    Ok(office)
 }
 
 fn create(folder: &Path) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! Offices in temporary folders, without network, and logs that go from one to the other.
 
+pub mod network;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
@@ -79,6 +81,19 @@ impl Desk {
         }
     }
 
+    /// The same with a clock that shows `at`, microseconds since 1970.
+    pub async fn record_at(&self, at: i64, log: &LogName, facts: &[(Uuid, Fact)]) {
+        for (id, fact) in facts {
+            let draft = self.draft(log, *id, fact);
+            let (stream, expected) = (draft.header.stream, ExpectedVersion::Any);
+            let append = Append { log: log.clone(), expected, stream, drafts: vec![draft] };
+            let transaction = Transaction { appends: vec![append], ..Transaction::default() };
+            let commit = move |journal: &Journal| journal.commit(vec![transaction], at);
+            let outcomes = self.office.journal.on_thread(commit).await.unwrap().unwrap();
+            outcomes.into_iter().for_each(|outcome| drop(outcome.unwrap()));
+        }
+    }
+
     /// The draft of one fact.
     pub fn draft(&self, log: &LogName, id: Uuid, fact: &Fact) -> Draft {
         let kind = fact.stream_kind().unwrap().code();
@@ -116,24 +131,33 @@ impl Desk {
 
     /// Mirrors what another office's log holds beyond the mirror, and accepts its head.
     pub async fn mirror(&self, from: &Desk, log: &LogName) {
-        self.office.journal.ensure_mirror(log, 1).await.unwrap();
-        let held = self.office.journal.frontier(log, 1).unwrap();
+        self.mirror_epoch(from, log, 1).await;
+    }
+
+    /// The same for one epoch.
+    pub async fn mirror_epoch(&self, from: &Desk, log: &LogName, epoch: u32) {
+        self.office.journal.ensure_mirror(log, epoch).await.unwrap();
+        let held = self.office.journal.frontier(log, epoch).unwrap();
         let first = held.size();
-        let new = from.office.journal.range(log, 1, first, usize::MAX, usize::MAX).unwrap();
+        let new = from.office.journal.range(log, epoch, first, usize::MAX, usize::MAX).unwrap();
         let bytes = new.into_iter().map(Record::into_bytes).collect();
-        let info = from.office.journal.log(log, 1).unwrap();
+        let info = from.office.journal.log(log, epoch).unwrap();
         let (size, root) = (info.size, info.root);
-        let head = Checkpoint { origin: origin(DOMAIN, log, 1), size, root };
-        let batch = evidence::verify::admit(&held, log, 1, bytes, first, &head, &[]).unwrap();
-        self.accept(log, size, root).await;
+        let head = Checkpoint { origin: origin(DOMAIN, log, epoch), size, root };
+        let batch = evidence::verify::admit(&held, log, epoch, bytes, first, &head, &[]).unwrap();
+        self.accept_epoch(log, epoch, size, root).await;
         let transaction = Transaction { mirror: Some(batch), ..Transaction::default() };
         self.office.writer.write(transaction).await.unwrap();
     }
 
     /// Accepts a head of a mirrored log.
     pub async fn accept(&self, log: &LogName, size: u64, root: [u8; 32]) {
+        self.accept_epoch(log, 1, size, root).await;
+    }
+
+    async fn accept_epoch(&self, log: &LogName, epoch: u32, size: u64, root: [u8; 32]) {
         let head = Head { at: 1, size, root, note: String::new() };
-        let controls = vec![store::accept(log, 1, &head)];
+        let controls = vec![store::accept(log, epoch, &head)];
         let transaction = Transaction { controls, ..Transaction::default() };
         self.office.writer.write(transaction).await.unwrap();
     }
@@ -169,6 +193,11 @@ fn install(dir: &Path, code: &str) -> Options {
     let made = NodeKeys::create(&keys).unwrap();
     let centre = (&made.public("KZ").unwrap()).into();
     Trust { domain: DOMAIN.to_owned(), centre }.save(&keys.join("trust.toml")).unwrap();
+    configure(dir, code)
+}
+
+/// The options of an office whose keys are there.
+fn configure(dir: &Path, code: &str) -> Options {
     let path: PathBuf = dir.join("office.toml");
     let centre = if code == "KZ" { "" } else { "[centre]\naddress = \"127.0.0.1:1\"\n" };
     let small = "[journal]\nsegment_mib = 1\nfree_space_watermark_mib = 1\n";
@@ -358,9 +387,22 @@ pub fn enrolment(code: &str) -> (Uuid, Fact) {
         zone: "Asia/Almaty".to_owned(),
         log_key: [1; 32],
         witness_key: [2; 32],
+        mirror_key: None,
         code: code.clone(),
     };
     (id, fact.into())
+}
+
+/// The enrolment of an office with the keys that it has.
+pub fn enrolment_of(desk: &Desk) -> (Uuid, Fact) {
+    let code = desk.office.code.as_str();
+    let (id, fact) = enrolment(code);
+    let Fact::Office(domain::office::OfficeFact::Enrolled(enrolled)) = fact else {
+        return (id, fact);
+    };
+    let public = desk.office.keys.public(code).unwrap();
+    let (log_key, witness_key) = (public.log, public.witness);
+    (id, OfficeEnrolled { log_key, witness_key, ..enrolled }.into())
 }
 
 /// A trace.

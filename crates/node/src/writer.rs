@@ -55,7 +55,19 @@ pub enum WriteError {
 
 struct Job {
     transaction: Transaction,
+    /// What follows it before anything else is written.
+    then: Option<Next>,
     answer: oneshot::Sender<Result<Committed, WriteError>>,
+}
+
+/// The epoch in which a log goes on behind a transaction that ends one.
+pub struct Next {
+    /// The own log.
+    pub log: LogName,
+    /// The epoch to open.
+    pub epoch: u32,
+    /// Makes its first transaction, once the epoch before is over.
+    pub first: Box<dyn FnOnce() -> Result<Transaction, String> + Send>,
 }
 
 /// A transaction on its way.
@@ -127,8 +139,28 @@ impl Writer {
     /// Puts one transaction into the queue; waits only while the queue is full. What one caller
     /// submits is committed in the order of submission.
     pub async fn submit(&self, transaction: Transaction) -> Result<Submitted, WriteError> {
+        self.queue(transaction, None).await
+    }
+
+    /// Makes the last transaction of an epoch durable, opens the next epoch and makes its first
+    /// transaction durable, with nothing in between. If the node ends before it is done, the next
+    /// start completes it.
+    pub async fn end_epoch(
+        &self,
+        ending: Transaction,
+        then: Next,
+    ) -> Result<Committed, WriteError> {
+        self.queue(ending, Some(then)).await?.outcome().await
+    }
+
+    async fn queue(
+        &self,
+        transaction: Transaction,
+        then: Option<Next>,
+    ) -> Result<Submitted, WriteError> {
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { transaction, answer }).await.map_err(|_| WriteError::Stopped)?;
+        let job = Job { transaction, then, answer };
+        self.jobs.send(job).await.map_err(|_| WriteError::Stopped)?;
         Ok(Submitted { answered })
     }
 
@@ -167,17 +199,41 @@ impl Writing {
         let (mirrored, bytes) = weigh(&jobs);
         records::wait_for_index(&self.journal, self.patience);
         let began = Instant::now();
-        let (transactions, answers): (Vec<_>, Vec<_>) =
-            jobs.into_iter().map(|job| (job.transaction, job.answer)).unzip();
+        let mut then = None;
+        let (transactions, answers): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .map(|job| {
+                then = job.then; // it ends its group
+                (job.transaction, job.answer)
+            })
+            .unzip();
         let outcomes = self
             .journal
             .commit(transactions, self.clock.now())
             .map_err(|stopped| format!("commit group: {}", chain(&stopped)))?;
         let own: usize = outcomes.iter().flatten().map(|committed| committed.positions.len()).sum();
         self.metrics.group_committed(own as u64, mirrored, bytes, began.elapsed());
+        if let (Some(next), Some(Ok(_))) = (then, outcomes.last()) {
+            self.open_epoch(next)?;
+        }
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // A caller that went away does not undo what is durable.
             let _ = answer.send(outcome.map_err(WriteError::Refused));
+        }
+        Ok(())
+    }
+
+    /// Opens an epoch and makes its first transaction durable. What fails here ends the writer: the
+    /// log may not go on in the epoch that is over, and the next start begins the new one.
+    fn open_epoch(&self, next: Next) -> Result<(), String> {
+        let Next { log, epoch, first } = next;
+        let failed = |why: String| format!("open epoch {epoch} of {log}: {why}");
+        let opened = self.journal.ensure_own_log(&log, epoch);
+        opened.map_err(|error| failed(chain(&error)))?;
+        let first = first().map_err(failed)?;
+        let outcomes = self.journal.commit(vec![first], self.clock.now());
+        for outcome in outcomes.map_err(|stopped| failed(chain(&stopped)))? {
+            outcome.map_err(|error| failed(chain(&error)))?;
         }
         Ok(())
     }
@@ -228,10 +284,12 @@ impl Writing {
 
 fn gather(first: Job, waiting: &mut mpsc::Receiver<Job>) -> Vec<Job> {
     let mut bytes = size_of(&first.transaction);
+    let mut ends = first.then.is_some();
     let mut jobs = vec![first];
-    while jobs.len() < GROUP_TRANSACTIONS && bytes < GROUP_BYTES {
+    while !ends && jobs.len() < GROUP_TRANSACTIONS && bytes < GROUP_BYTES {
         let Ok(job) = waiting.try_recv() else { break };
         bytes += size_of(&job.transaction);
+        ends = job.then.is_some();
         jobs.push(job);
     }
     jobs

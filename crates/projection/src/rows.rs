@@ -323,7 +323,7 @@ pub struct OfficeRow {
     pub name_en: String,
     /// IANA zone.
     pub zone: String,
-    /// Ed25519 public key of its log's first epoch, hexadecimal.
+    /// Ed25519 public key of its log's newest epoch, hexadecimal.
     pub log_key: String,
     /// Ed25519 public key of its witness, hexadecimal.
     pub witness_key: String,

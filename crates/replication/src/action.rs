@@ -4,13 +4,20 @@
 //! back with the answer, exactly once, to the session it came from. A session that has closed
 //! ignores it.
 
+mod witness;
+
 use std::fmt;
 
 use evidence::hash::Hash;
 use evidence::log::LogName;
 use evidence::verify::VerifiedBatch;
 
-use crate::message::{Message, RefusalCode};
+use crate::message::{Cosigned, Message, RefusalCode};
+
+pub use witness::{
+    Countersigned, Mirrored, PersistWitness, ProveHead, ProveTicket, ReadRegister, Register,
+    RegisterTicket, WitnessTicket,
+};
 
 /// Something for the driver to do. Drained with [`Session::poll`](crate::session::Session::poll).
 #[derive(Debug)]
@@ -34,9 +41,23 @@ pub enum Action {
     /// Keep a cosignature of the peer for receipts. No answer; losing one is harmless, the next
     /// link brings another.
     StoreCosignature(StoreCosignature),
-    /// The peer has opened the next epoch of a log that we mirror: begin to mirror it, durably.
-    /// No answer; [`Close::NewEpoch`] follows, and the next link speaks of the epoch too.
+    /// The peer has opened the next epoch of a log that we mirror: see whose key it has, and begin
+    /// to mirror it, durably. Answer with `epoch_opened` before anything else is told to the
+    /// session. After a yes [`Close::NewEpoch`] follows, and the next link speaks of the epoch too.
     NewEpoch(NewEpoch),
+    /// We have co-signed a head as witness and as mirror: others may be asked for theirs. No
+    /// answer.
+    Mirrored(Mirrored),
+    /// Take the proof for a head that the peer is to co-sign; answer with `head_proved`.
+    ProveHead(ProveHead),
+    /// The peer co-signed a head as a further witness. No answer.
+    Countersigned(Countersigned),
+    /// Read what is kept as a witness of a log; answer with `register_read`.
+    ReadRegister(ReadRegister),
+    /// Make a head that is witnessed durable; answer with `witness_persisted`.
+    PersistWitness(PersistWitness),
+    /// The peer passes on a cosignature of a third office. Nothing of it was checked. No answer.
+    TakeCosignature(Cosigned),
     /// Something is wrong with a log, seen by us or said by the peer: show it to the operator.
     /// No answer. See [`Fault`] for what to keep and when to stop writing.
     Fault(Fault),
@@ -86,6 +107,12 @@ ticket! {
 ticket! {
     /// Permission to answer one [`CommitBatch`].
     CommitTicket
+}
+
+/// Permission to answer one [`NewEpoch`].
+#[derive(Debug)]
+pub struct EpochTicket {
+    pub(crate) serial: u64,
 }
 
 /// See [`Action::ReadRoot`].
@@ -201,12 +228,27 @@ pub struct CommitBatch {
 }
 
 /// See [`Action::NewEpoch`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct NewEpoch {
+    /// Goes back with the answer.
+    pub ticket: EpochTicket,
     /// The mirrored log.
     pub log: LogName,
     /// The epoch, above all that are mirrored.
     pub epoch: u32,
+    /// What the peer shows for its key, not verified: the note of [`evidence::succession`].
+    pub succession: Option<String>,
+}
+
+/// Why a new epoch is not taken up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochRefused {
+    /// Stable reason.
+    pub code: RefusalCode,
+    /// What happened and what to do, for the operators of both offices.
+    pub text: String,
+    /// The notes that show it, oldest first.
+    pub notes: Vec<String>,
 }
 
 /// Which kind of cosignature.
@@ -295,7 +337,7 @@ pub enum Close {
         /// The log that does not move.
         log: LogName,
     },
-    /// The peer has opened the next epoch of a log that we mirror. Dial again at once.
+    /// The next epoch of a log was opened, by the peer or here. Dial again at once.
     NewEpoch {
         /// The log.
         log: LogName,

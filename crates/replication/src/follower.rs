@@ -11,14 +11,17 @@
 //! 3. `Held` states only what the driver confirmed as durable.
 //! 4. Records that do not fit are dropped and answered by the true position; records already
 //!    held are answered by it and change nothing.
-//! 5. A contradiction stops the log and keeps the evidence. Nothing here heals one.
+//! 5. A contradiction stops the log and keeps the evidence. Nothing here heals one, and the next
+//!    link begins where it was found: stopped. A successor epoch goes on.
 
+mod answers;
+mod greeting;
 mod records;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use evidence::checkpoint::{Checkpoint, cosign};
+use evidence::checkpoint::Checkpoint;
 use evidence::log::LogName;
 use evidence::merkle::{Frontier, empty_root};
 use evidence::note::{Signer, Verifier};
@@ -27,9 +30,7 @@ use evidence::verify::check_head;
 use crate::action::{Action, Failure, Party, PersistHead, PersistTicket};
 use crate::head;
 use crate::limits::Limits;
-use crate::message::{
-    Entries, Head, HeadAccepted, Held, Holding, Message, RefusalCode, Refused, Role,
-};
+use crate::message::{Entries, Head, Message, RefusalCode, Refused, Role};
 use crate::now::Now;
 use crate::queue::{LogId, Queue, Reason, Violation};
 use crate::status::{LogState, LogStatus};
@@ -41,8 +42,12 @@ pub struct MirroredLog {
     pub log: LogName,
     /// Its epoch.
     pub epoch: u32,
-    /// The enrolled public key of its writer.
+    /// The public key of its writer for this epoch.
     pub verifier: Verifier,
+    /// Where the epoch was closed: no head beyond this size is accepted any more.
+    pub closed_at: Option<u64>,
+    /// Two histories of this epoch were seen before, in words: nothing more of it is accepted.
+    pub frozen: Option<String>,
     /// The durable mirror.
     pub frontier: Frontier,
     /// The newest accepted head, full note text.
@@ -91,6 +96,7 @@ pub(crate) struct Follower {
     id: LogId,
     name: String,
     verifier: Verifier,
+    closed_at: Option<u64>,
     keys: Arc<Cosigners>,
     limits: Arc<Limits>,
     phase: Phase,
@@ -112,6 +118,8 @@ pub(crate) struct Follower {
     gaps: Option<u32>,
     /// Head for which the mirror cosignature was given on this link.
     mirror_signed: Option<u64>,
+    /// The newest witness cosignature that was given on this link, and the size of its head.
+    witness_line: Option<(u64, String)>,
 }
 
 impl Follower {
@@ -126,6 +134,7 @@ impl Follower {
             name: evidence::log::origin(domain, &mirrored.log, mirrored.epoch),
             id: LogId { slot, log: mirrored.log, epoch: mirrored.epoch, own: false },
             verifier: mirrored.verifier,
+            closed_at: mirrored.closed_at,
             keys,
             limits,
             phase: Phase::Waiting,
@@ -140,8 +149,12 @@ impl Follower {
             waiting_bytes: 0,
             gaps: None,
             mirror_signed: None,
+            witness_line: None,
         };
         follower.restore(mirrored.head);
+        if let Some(text) = mirrored.frozen {
+            follower.phase = Phase::Stopped { code: RefusalCode::Fork, text };
+        }
         follower
     }
 
@@ -182,53 +195,8 @@ impl Follower {
         (self.id.log == *log).then_some(self.id.epoch)
     }
 
-    pub(crate) fn holding(&self) -> Holding {
-        Holding {
-            log: self.id.log.clone(),
-            epoch: self.id.epoch,
-            role: Role::Follower,
-            size: self.held.size(),
-            root: self.held.root(),
-            head: self.accepted.as_ref().map(|a| a.note.clone()),
-        }
-    }
-
-    /// The peer's hello names the log; `closed`: and a later epoch of it, so that this one is over
-    /// and may be shorter there than here.
-    pub(crate) fn begin(&mut self, holding: &Holding, closed: bool, q: &mut Queue) {
-        if let Phase::Stopped { code, text } = &self.phase {
-            let reason = Reason::new(*code, text.clone());
-            return q.refuse_log(&self.id, reason);
-        }
-        if !matches!(self.phase, Phase::Waiting) || holding.role != Role::Origin {
-            return;
-        }
-        let covered = self.accepted_size();
-        let notes = self.accepted.as_ref().map(|a| a.note.clone());
-        if closed && holding.size < self.held.size() {
-            self.phase = Phase::Finished;
-            return;
-        }
-        if holding.size < covered {
-            let text = format!(
-                "{} has {} records at the office that writes it, this office co-signed {covered}: \
-                 the journal there was restored or lost its end",
-                self.id.log, holding.size
-            );
-            return self.stop(Reason::new(RefusalCode::Rollback, text).with_notes(notes), q);
-        }
-        if holding.size == self.held.size() && holding.root != self.held.root() {
-            let text = format!(
-                "the {} records of {} at the office that writes it are not the ones it signed \
-                 and this office holds: two histories",
-                holding.size, self.id.log
-            );
-            return self.stop(Reason::new(RefusalCode::Fork, text).with_notes(notes), q);
-        }
-        self.phase = match closed && holding.size == self.held.size() {
-            true => Phase::Finished,
-            false => Phase::Active,
-        };
+    pub(crate) fn epoch(&self) -> u32 {
+        self.id.epoch
     }
 
     fn accepted_size(&self) -> u64 {
@@ -289,6 +257,16 @@ impl Follower {
         if message.old_size != size && checkpoint.size > size {
             return Ok(checkpoint); // the caller refuses it: the proof starts elsewhere
         }
+        if let Some(end) = self.closed_at.filter(|end| checkpoint.size > *end) {
+            let text = format!(
+                "epoch {} of {} was closed at {end} records; a head over {} of them was signed \
+                 after that: two histories, both notes are kept",
+                self.id.epoch, self.id.log, checkpoint.size
+            );
+            let old = self.accepted.as_ref().map(|a| a.note.clone());
+            let notes = old.into_iter().chain([message.note.clone()]);
+            return Err(Reason::new(RefusalCode::Fork, text).with_notes(notes));
+        }
         check_head((size, root), &checkpoint, &message.proof).map_err(|error| {
             let old = self.accepted.as_ref().map(|a| a.note.clone());
             head::reason(&error, &self.id.log)
@@ -318,48 +296,6 @@ impl Follower {
         }
         self.answer_head(now, q)?;
         self.admit_waiting(q)
-    }
-
-    /// Co-signs the accepted head as witness, and as mirror if everything below it is here.
-    fn answer_head(&mut self, now: Now, q: &mut Queue) -> Result<(), Violation> {
-        let Some(accepted) = &self.accepted else { return Ok(()) };
-        let cosignature = cosign(&accepted.note, &self.keys.witness, now.unix_seconds())
-            .map_err(|_| Violation::internal("co-signing a head failed"))?;
-        q.send(Message::HeadAccepted(HeadAccepted {
-            log: self.id.log.clone(),
-            epoch: self.id.epoch,
-            size: accepted.checkpoint.size,
-            cosignature,
-        }));
-        if let Some(line) = self.mirror_cosignature(now)? {
-            self.send_held(Some(line), q);
-        }
-        Ok(())
-    }
-
-    /// The mirror cosignature, once per head and link.
-    fn mirror_cosignature(&mut self, now: Now) -> Result<Option<String>, Violation> {
-        let size = self.held.size();
-        let Some(accepted) = self.accepted.as_ref().filter(|a| a.checkpoint.size == size) else {
-            return Ok(None);
-        };
-        if self.mirror_signed == Some(size) {
-            return Ok(None);
-        }
-        let line = cosign(&accepted.note, &self.keys.mirror, now.unix_seconds())
-            .map_err(|_| Violation::internal("co-signing a mirror failed"))?;
-        self.mirror_signed = Some(size);
-        Ok(Some(line))
-    }
-
-    fn send_held(&self, cosignature: Option<String>, q: &mut Queue) {
-        q.send(Message::Held(Held {
-            log: self.id.log.clone(),
-            epoch: self.id.epoch,
-            size: self.held.size(),
-            root: self.held.root(),
-            cosignature,
-        }));
     }
 
     /// The peer does not go on with the log.

@@ -6,7 +6,7 @@ use evidence::note::{NoteError, SignedNote, Verifier};
 use evidence::verify::HeadError;
 
 use crate::message::RefusalCode;
-use crate::queue::Reason;
+use crate::queue::{LogId, Reason};
 
 /// Opens a head that must be signed by `verifier` for the origin `name`.
 pub(crate) fn open(note: &str, verifier: &Verifier, name: &str) -> Result<Checkpoint, Reason> {
@@ -14,7 +14,12 @@ pub(crate) fn open(note: &str, verifier: &Verifier, name: &str) -> Result<Checkp
         let other_key = error == NoteError::NotSigned && names(note, name);
         let code = if other_key { RefusalCode::WrongKey } else { RefusalCode::BadSignature };
         let text = if other_key {
-            format!("{name} is signed by another key than the enrolled one: was it enrolled anew?")
+            format!(
+                "a head of {name} is signed by another key than the one known for this epoch; an \
+                 epoch has one key for ever. If that key is lost, the office goes on in a new \
+                 epoch (`adal journal restore --epoch N`) and the centre takes its new key with \
+                 `adal office rekey`; if the wrong file was enrolled, put the right log.key back"
+            )
         } else {
             format!("a head of {name} is not valid: {error}")
         };
@@ -25,6 +30,20 @@ pub(crate) fn open(note: &str, verifier: &Verifier, name: &str) -> Result<Checkp
         return Err(Reason::new(RefusalCode::BadSignature, text));
     }
     Ok(checkpoint)
+}
+
+/// The reason why a head that the other office shows of our own log is not one of ours.
+pub(crate) fn own(mut reason: Reason, id: &LogId) -> Reason {
+    if reason.code == RefusalCode::WrongKey {
+        let LogId { log, epoch, .. } = id;
+        reason.text = format!(
+            "the other office holds a head of {log} epoch {epoch} that was signed by another key \
+             than this node has: an epoch has one key for ever, and this one was opened before. \
+             Put back the key that signed it; if it is lost, go on in an epoch that was never used \
+             (`adal journal restore --epoch N`) and have the centre run `adal office rekey`"
+        );
+    }
+    reason
 }
 
 /// Whether the note carries a signature under this name, made by whatever key.

@@ -17,6 +17,7 @@
 //! * [`message`] what is said; [`session`] one link, with the order of the protocol and how to
 //!   drive it; [`action`] what a session asks of its driver
 //! * [`origin`] and [`follower`] the two parts in a log
+//! * [`relay`] and `witness` who else co-signs a head: asking for it, and doing it
 //! * [`status`] what an operator may rely on
 //! * [`backoff`] when to dial again; [`limits`] every number; [`now`] time as it comes in
 
@@ -30,22 +31,27 @@ pub mod now;
 pub mod origin;
 mod pace;
 mod queue;
+pub mod relay;
 pub mod session;
 pub mod status;
+mod witness;
 
 pub use action::{
-    Action, Close, CommitBatch, CommitTicket, CosignatureKind, EntriesRead, Failure, Fault,
-    Greeted, NewEpoch, Party, PersistHead, PersistTicket, ReadEntries, ReadRoot, ReadTicket,
-    RootTicket, SignHead, SignTicket, SignedHead, StoreCosignature,
+    Action, Close, CommitBatch, CommitTicket, CosignatureKind, Countersigned, EntriesRead,
+    EpochRefused, EpochTicket, Failure, Fault, Greeted, Mirrored, NewEpoch, Party, PersistHead,
+    PersistTicket, PersistWitness, ProveHead, ProveTicket, ReadEntries, ReadRegister, ReadRoot,
+    ReadTicket, Register, RegisterTicket, RootTicket, SignHead, SignTicket, SignedHead,
+    StoreCosignature, WitnessTicket,
 };
 pub use backoff::{Backoff, BackoffError};
 pub use follower::MirroredLog;
 pub use limits::{LimitError, Limits};
 pub use message::{
-    Entries, Head, HeadAccepted, Held, Hello, Holding, Message, PROTOCOL, RefusalCode, Refused,
-    Role,
+    Cosigned, Entries, Head, HeadAccepted, Held, Hello, Holding, Message, PROTOCOL, RefusalCode,
+    Refused, Role, WITNESS, Witness, Witnessed, WitnessedHead,
 };
 pub use now::Now;
 pub use origin::OwnLog;
+pub use relay::{Candidate, Offer, Schedule};
 pub use session::{ConfigError, Session, SessionConfig};
 pub use status::{LinkState, LogState, LogStatus, Status};

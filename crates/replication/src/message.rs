@@ -12,7 +12,12 @@ use evidence::log::LogName;
 /// Version of the protocol this build speaks.
 ///
 /// * 1: hello with holdings; head, entries, held; refusals with a code; ping and pong.
+///
+/// What came later is said to a peer only if its hello names the feature: see [`WITNESS`].
 pub const PROTOCOL: u32 = 1;
+
+/// The feature of [`Hello::features`] that stands for [`Witness`], [`Witnessed`] and [`Cosigned`].
+pub const WITNESS: &str = "witness";
 
 /// One message between two offices.
 ///
@@ -32,6 +37,12 @@ pub enum Message {
     Held(Held),
     /// Something the sender will not go on with. With `log: None` it ends the link.
     Refused(Refused),
+    /// A signed head of somebody else's log: the receiver is asked to co-sign it as a witness.
+    Witness(Witness),
+    /// It has durably stored that head and co-signed it.
+    Witnessed(Witnessed),
+    /// A cosignature that a third office gave on a head that the receiver knows.
+    Cosigned(Cosigned),
     /// Liveness probe; answered by a [`Message::Pong`] of the same nonce.
     Ping {
         /// Any number; the answer repeats it.
@@ -57,6 +68,21 @@ pub struct Hello {
     pub software: String,
     /// One entry per log and epoch that the sender writes for the peer or mirrors from it.
     pub holdings: Vec<Holding>,
+    /// What the sender understands beyond the first messages: [`WITNESS`]; others are passed over.
+    pub features: Vec<String>,
+    /// The newest head of each log and epoch that the sender co-signed as a further witness.
+    pub witnessed: Vec<WitnessedHead>,
+}
+
+/// The newest head that an office co-signed of a log in which it has no other part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessedHead {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// The signed head, full note text.
+    pub note: String,
 }
 
 /// The sender's part in a log.
@@ -85,6 +111,9 @@ pub struct Holding {
     /// it whenever it has one: it is the largest head it ever co-signed and may be ahead of
     /// `size`. An origin leaves it out.
     pub head: Option<String>,
+    /// Of an origin's epoch behind the first: the note in which the key of the epoch before names
+    /// this epoch's key ([`evidence::succession`]); `None` where that key was lost.
+    pub succession: Option<String>,
 }
 
 impl Holding {
@@ -156,6 +185,51 @@ pub struct Held {
     pub cosignature: Option<String>,
 }
 
+/// A signed head of a log that somebody else writes, for the receiver to co-sign as a witness.
+///
+/// Answered by [`Witnessed`], or by [`Refused`] of the log: [`RefusalCode::Fork`] with the head
+/// that was co-signed before, [`RefusalCode::Gap`] with that head if the proof starts elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Checkpoint signed by the log's key, full note text; other signature lines are allowed.
+    pub note: String,
+    /// Size of the last head that the receiver co-signed (0: none), to which `proof` leads.
+    pub old_size: u64,
+    /// Consistency proof from `old_size` to the note's size.
+    pub proof: Vec<Hash>,
+}
+
+/// The answer to a [`Witness`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witnessed {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Size of the head.
+    pub size: u64,
+    /// Witness cosignature: one signature line of a note.
+    pub cosignature: String,
+}
+
+/// A cosignature of a third office on a head that the receiver knows. Nothing of it is checked by
+/// this crate: only the driver knows whose keys are enrolled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cosigned {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Size of the head.
+    pub size: u64,
+    /// One signature line of a note.
+    pub cosignature: String,
+}
+
 /// A refusal: of one log, or of the whole link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -193,6 +267,9 @@ impl fmt::Debug for Message {
             Message::Entries(m) => m.fmt(f),
             Message::Held(m) => m.fmt(f),
             Message::Refused(m) => m.fmt(f),
+            Message::Witness(m) => m.fmt(f),
+            Message::Witnessed(m) => m.fmt(f),
+            Message::Cosigned(m) => m.fmt(f),
             Message::Ping { nonce } => write!(f, "Ping({nonce})"),
             Message::Pong { nonce } => write!(f, "Pong({nonce})"),
         }

@@ -1,7 +1,7 @@
 //! The writer's part in one log on one link.
 //!
 //! Waiting → (hello) → Comparing → Active ⇄ Paused; from any of them to Stopped. A closed epoch of
-//! which the follower holds everything goes from Waiting to Finished.
+//! which nothing more can go out goes from Waiting to Finished.
 //!
 //! * **Comparing**: what the follower says it holds, and above all the head it co-signed, is held
 //!   against our own tree before a byte is sent. A signed head that our tree contradicts or does
@@ -42,6 +42,10 @@ pub struct OwnLog {
     pub size: u64,
     /// Root over them.
     pub root: Hash,
+    /// The note in which the key of the epoch before names this one's, to show to the peer.
+    pub succession: Option<String>,
+    /// The key of this closed epoch is lost: no head of it can be signed any more.
+    pub keyless: bool,
     /// Size of the newest head of which the peer's witness cosignature is stored already.
     pub witnessed: Option<u64>,
     /// Size of the newest head of which the peer's mirror cosignature is stored already.
@@ -61,7 +65,7 @@ enum Phase {
     Comparing,
     Active,
     Paused(RefusalCode),
-    /// A closed epoch of which the follower holds at least as much as there is here.
+    /// A closed epoch of which nothing more will go out.
     Finished,
     Stopped {
         code: RefusalCode,
@@ -100,6 +104,9 @@ pub(crate) struct Origin {
     name: String,
     /// A later epoch of the log is open here.
     closed: bool,
+    /// No head of it can be signed any more.
+    keyless: bool,
+    succession: Option<String>,
     verifier: Verifier,
     peer: Arc<PeerKeys>,
     limits: Arc<Limits>,
@@ -138,6 +145,8 @@ impl Origin {
             name: evidence::log::origin(domain, &own.log, own.epoch),
             id: LogId { slot, log: own.log, epoch: own.epoch, own: true },
             closed,
+            keyless: own.keyless,
+            succession: own.succession,
             verifier: own.verifier,
             peer,
             phase: Phase::Waiting,
@@ -168,6 +177,11 @@ impl Origin {
         &self.id.log
     }
 
+    /// Its epoch, if it is one of this log.
+    pub(crate) fn epoch_of(&self, log: &LogName) -> Option<u32> {
+        (self.id.log == *log).then_some(self.id.epoch)
+    }
+
     /// Whether this is an earlier epoch of the same log.
     pub(crate) fn precedes(&self, other: &Origin) -> bool {
         self.id.log == other.id.log && self.id.epoch < other.id.epoch
@@ -188,6 +202,7 @@ impl Origin {
             size: self.size,
             root: self.root_at_start,
             head: None,
+            succession: self.succession.clone(),
         }
     }
 
@@ -208,7 +223,7 @@ impl Origin {
             None => None,
             Some(note) => match head::open(note, &self.verifier, &self.name) {
                 Ok(checkpoint) => Some((checkpoint, note.to_owned())),
-                Err(reason) => return self.stop(reason, q),
+                Err(reason) => return self.stop(head::own(reason, &self.id), q),
             },
         };
         let covered = signed.as_ref().map_or(0, |(c, _)| c.size);
@@ -220,7 +235,10 @@ impl Origin {
             );
             return self.stop(Reason::new(RefusalCode::Damaged, text), q);
         }
-        if self.closed && holding.size >= self.size {
+        // Of an epoch that is over the follower lacks nothing, or what can never be proved to it:
+        // less was kept here than was signed, or nothing can be signed any more.
+        let over = holding.size >= self.size || covered > self.size || self.keyless;
+        if self.closed && over {
             (self.held, self.sent) = (holding.size, holding.size);
             self.accepted = Some(covered);
             self.phase = Phase::Finished;

@@ -125,6 +125,7 @@ impl Queue {
                 Action::Send(_)
                     | Action::Fault(_)
                     | Action::StoreCosignature(_)
+                    | Action::Countersigned(_)
                     | Action::NewEpoch(_)
             )
         });

@@ -11,6 +11,7 @@
 //!         ReadRoot, SignHead, ReadEntries, PersistHead, CommitBatch
 //!                                 → do it, then give the ticket back with the answer:
 //!                                   root_read, head_signed, entries_read, head_persisted, stored
+//!         NewEpoch                → answer with epoch_opened before anything else
 //!         Greeted, StoreCosignature, Fault        → note it
 //!         Close(why)              → flush, close, drop the session
 //!     }
@@ -37,21 +38,31 @@
 //! origin        Entries{records, proof}         below the head, within the window
 //! follower      (commits them) Held{size, root, mirror cosignature at the head}
 //! either side   Ping / Pong, Refused
+//! either side   Witness{note, proof} → Witnessed{cosignature}; Cosigned: see below
 //! ```
 //! One head per log is unanswered at a time; a batch always leads to the head sent last. `Held`
 //! that repeats the known position without a cosignature means: go on from there. A refused log
 //! is silent until the next link, except after `disk_full` and `index_building`, which a `Held`
 //! ends.
 //!
+//! # Further witnesses
+//! A head of a log that neither side need write goes to an office that co-signs it as a further
+//! witness, and the line that it gives is passed on to whoever knows that head. Both are said only
+//! to a peer whose hello has the feature [`WITNESS`](crate::message::WITNESS).
+//!
 //! # Epochs
 //! Each epoch of a log is mirrored on its own. An epoch that its writer has succeeded by a later
 //! one is *closed*: it never grows, and after a restore its writer may hold less of it than was
 //! mirrored before. That is no rollback: nothing goes out of an epoch of which the mirror holds at
-//! least as much. What is left of it goes out before records of its successor. A new epoch is
-//! taken up from the hello: the mirror opens it and ends the link, and the next one speaks of it.
+//! least as much, or of which more was co-signed than its writer kept. What is left of it goes out
+//! before records of its successor. A new epoch is taken up from the hello: the driver sees whose
+//! key it has, the mirror opens it and ends the link, and the next one speaks of it. One that is
+//! refused leaves all other logs as they are. When this office opens an epoch itself, the session
+//! ends with the same words.
 
 mod hello;
 mod logs;
+mod witness;
 
 use std::sync::Arc;
 
@@ -59,15 +70,17 @@ use evidence::log::LogName;
 use evidence::note::{Signer, Verifier};
 use thiserror::Error;
 
-use crate::action::{Action, Close, Greeted, NewEpoch, Party};
+use crate::action::{Action, Close, Greeted, Party};
 use crate::follower::{Cosigners, Follower, MirroredLog};
 use crate::limits::{LimitError, Limits, PEER_TEXT};
-use crate::message::{Hello, Message, PROTOCOL, RefusalCode, Refused, Role};
+use crate::message::{Hello, Message, PROTOCOL, RefusalCode, Refused, WITNESS, WitnessedHead};
 use crate::now::Now;
 use crate::origin::{Origin, OwnLog, PeerKeys};
 use crate::queue::{LogId, Queue, Reason, Violation};
-use crate::status::{LinkState, LogState, Status};
-use hello::{check_config, check_hello, clean, newest_epochs};
+use crate::relay::Relay;
+use crate::status::{LinkState, LogState, LogStatus, Status};
+use crate::witness::Witnessing;
+use hello::{Greeting, check_config, check_hello, clean, newest_epochs};
 
 /// Everything a session needs to know when the link opens.
 #[derive(Clone)]
@@ -94,6 +107,8 @@ pub struct SessionConfig {
     pub own: Vec<OwnLog>,
     /// Logs the peer writes and we mirror.
     pub mirrored: Vec<MirroredLog>,
+    /// The newest head of each log that we co-signed as a further witness.
+    pub witnessed: Vec<WitnessedHead>,
     /// Limits.
     pub limits: Limits,
 }
@@ -128,8 +143,14 @@ pub struct Session {
     limits: Arc<Limits>,
     origins: Vec<Origin>,
     followers: Vec<Follower>,
+    relay: Relay,
+    witnessing: Witnessing,
     queue: Queue,
     greeted: Option<Greeted>,
+    /// The peer's hello, while the driver looks at a new epoch in it.
+    greeting: Option<Greeting>,
+    /// New epochs that were not taken up, as an operator sees them.
+    not_taken: Vec<LogStatus>,
     started: u64,
     heard: u64,
     heard_unix: Option<i64>,
@@ -154,6 +175,8 @@ impl Session {
             Arc::new(PeerKeys { witness: config.peer_witness, mirror: config.peer_mirror });
         let keys = Arc::new(Cosigners { witness: config.witness, mirror: config.mirror });
         let domain = config.domain;
+        let relay = Relay::new(&domain, peer_keys.witness.clone());
+        let witnessing = Witnessing::new(&config.office, &domain, keys.clone());
         let newest = newest_epochs(&config.own);
         let own = config.own.into_iter().enumerate();
         let origins: Vec<Origin> = own
@@ -177,6 +200,8 @@ impl Session {
                 .map(Origin::holding)
                 .chain(followers.iter().map(Follower::holding))
                 .collect(),
+            features: vec![WITNESS.to_owned()],
+            witnessed: config.witnessed,
         }));
         Ok(Session {
             office: config.office,
@@ -185,8 +210,12 @@ impl Session {
             limits,
             origins,
             followers,
+            relay,
+            witnessing,
             queue,
             greeted: None,
+            greeting: None,
+            not_taken: Vec::new(),
             started: now.mono,
             heard: now.mono,
             heard_unix: None,
@@ -284,6 +313,7 @@ impl Session {
             .iter()
             .map(|o| o.status(now))
             .chain(self.followers.iter().map(|f| f.status(now)))
+            .chain(self.not_taken.iter().cloned())
             .collect();
         let is = |wanted: fn(&LogState) -> bool| logs.iter().any(|l| wanted(&l.state));
         let silent = self.greeted.is_some()
@@ -342,7 +372,7 @@ impl Session {
 
     fn dispatch(&mut self, now: Now, message: Message) -> Result<(), Violation> {
         match message {
-            Message::Hello(hello) => return self.on_hello(now, hello),
+            Message::Hello(hello) => return self.on_hello(hello),
             Message::Refused(refused) => {
                 self.on_refused(now, refused);
                 return Ok(());
@@ -368,11 +398,14 @@ impl Session {
                 Some(slot) => return self.origins[slot].on_held(now, &m, &mut self.queue),
                 None => self.unknown(&m.log, m.epoch),
             },
+            Message::Witness(m) => return self.witnessing.on_witness(now, m, &mut self.queue),
+            Message::Witnessed(m) => return self.relay.on_witnessed(&m, &mut self.queue),
+            Message::Cosigned(m) => self.queue.push(Action::TakeCosignature(m)),
         }
         Ok(())
     }
 
-    fn on_hello(&mut self, now: Now, hello: Hello) -> Result<(), Violation> {
+    fn on_hello(&mut self, hello: Hello) -> Result<(), Violation> {
         if self.greeted.is_some() {
             return Err(Violation::internal("a second hello came"));
         }
@@ -384,25 +417,8 @@ impl Session {
         };
         self.queue.push(Action::Greeted(greeted.clone()));
         self.greeted = Some(greeted);
-        if let Some(opened) = self.new_epoch(&hello) {
-            let NewEpoch { log, epoch } = opened.clone();
-            self.queue.push(Action::NewEpoch(opened));
-            self.close(now, Close::NewEpoch { log, epoch });
-            return Ok(());
-        }
-        for holding in &hello.holdings {
-            let (log, epoch) = (&holding.log, holding.epoch);
-            if let Some(slot) = self.origin(log, epoch) {
-                self.origins[slot].begin(holding, &mut self.queue);
-            } else if let Some(slot) = self.follower(log, epoch)
-                && holding.role == Role::Origin
-            {
-                let closed = hello.holdings.iter().any(|later| later.succeeds(holding));
-                self.followers[slot].begin(holding, closed, &mut self.queue);
-            } else {
-                self.unknown(log, epoch);
-            }
-        }
+        self.relay.greet(&hello);
+        self.look_for_epoch(Greeting::new(hello));
         Ok(())
     }
 
@@ -426,6 +442,8 @@ impl Session {
             self.origins[slot].on_refused(&refused, &mut self.queue);
         } else if let Some(slot) = self.follower(log, refused.epoch) {
             self.followers[slot].on_refused(&refused, &mut self.queue);
+        } else {
+            self.relay.on_refused(&refused, &mut self.queue);
         }
     }
 

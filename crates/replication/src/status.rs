@@ -94,6 +94,24 @@ pub struct LogStatus {
     pub state: LogState,
 }
 
+impl LogStatus {
+    /// A new epoch of the peer's log that was not taken up.
+    pub(crate) fn refused(log: &LogName, epoch: u32, code: RefusalCode, text: &str) -> LogStatus {
+        LogStatus {
+            log: log.clone(),
+            epoch,
+            role: Role::Follower,
+            size: 0,
+            head_size: None,
+            head_at: None,
+            held: 0,
+            witnessed: None,
+            lag: None,
+            state: LogState::Stopped { code, text: text.to_owned() },
+        }
+    }
+}
+
 /// Whether a log on a link can be relied on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogState {

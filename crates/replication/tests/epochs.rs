@@ -5,12 +5,17 @@ mod support;
 
 use std::collections::VecDeque;
 
+use evidence::checkpoint::Checkpoint;
+use evidence::log::origin;
+use evidence::merkle::empty_root;
+use evidence::note::Signer;
+use evidence::succession::Succession;
 use replication::{
-    Action, Close, Fault, Head, Hello, Holding, LinkState, LogState, Message, NewEpoch, PROTOCOL,
-    RefusalCode, Role, Session,
+    Action, Close, EpochRefused, Fault, Head, Hello, Holding, LinkState, LogState, Message,
+    PROTOCOL, RefusalCode, Refused, Role, Session,
 };
-use support::bench::{LOG, note, prefix, region};
-use support::office::{Mirror, Office, Stored};
+use support::bench::{LOG, head_of, holding, note, prefix, region};
+use support::office::{Mirror, Office, Stored, log_signer_of, succession};
 use support::world::limits;
 use support::{at, name};
 
@@ -19,7 +24,10 @@ struct End {
     epochs: Vec<Office>,
     session: Session,
     faults: Vec<Fault>,
-    opened: Vec<NewEpoch>,
+    /// Epochs that were asked about, with what was shown for their keys.
+    asked: Vec<(String, u32, Option<String>)>,
+    /// Why every new epoch is refused; none is if this is empty.
+    refuses: Option<EpochRefused>,
     close: Option<Close>,
 }
 
@@ -32,8 +40,8 @@ impl End {
             config.mirrored.extend(more.mirrored);
         }
         let session = Session::new(config, at(1)).unwrap();
-        let (faults, opened, close) = (vec![], vec![], None);
-        End { epochs, session, faults, opened, close }
+        let (faults, asked, refuses, close) = (vec![], vec![], None, None);
+        End { epochs, session, faults, asked, refuses, close }
     }
 
     /// Does everything that is asked; what is sent goes into `out`.
@@ -45,13 +53,23 @@ impl End {
                 Action::ReadEntries(ask) => ask.epoch,
                 Action::PersistHead(ask) => ask.epoch,
                 Action::CommitBatch(ask) => ask.batch.epoch(),
-                Action::StoreCosignature(_) | Action::Greeted(_) => continue,
+                Action::ProveHead(ask) => ask.epoch,
+                Action::ReadRegister(ask) => ask.epoch,
+                Action::PersistWitness(ask) => ask.epoch,
+                Action::StoreCosignature(_)
+                | Action::Greeted(_)
+                | Action::Mirrored(_)
+                | Action::Countersigned(_)
+                | Action::TakeCosignature(_) => continue,
                 Action::Send(message) => {
                     out.push_back(message.clone());
                     continue;
                 }
-                Action::NewEpoch(opened) => {
-                    self.opened.push(opened.clone());
+                Action::NewEpoch(_) => {
+                    let Action::NewEpoch(new) = action else { unreachable!() };
+                    self.asked.push((new.log.to_string(), new.epoch, new.succession));
+                    let answer = self.refuses.clone().map_or(Ok(()), Err);
+                    self.session.epoch_opened(at(1), new.ticket, answer);
                     continue;
                 }
                 Action::Fault(fault) => {
@@ -136,8 +154,7 @@ fn a_new_epoch_is_taken_up_from_the_hello_and_the_link_begins_again() {
     let stored = region(20, 1);
     let (mut there, mut here) = (restored(prefix(&stored, 12), 5), centre(&stored, 20, 20, false));
     run(&mut there, &mut here);
-    let opened = NewEpoch { log: name(LOG), epoch: 2 };
-    assert_eq!(here.opened, [opened]);
+    assert_eq!(here.asked, [(LOG.to_owned(), 2, succession(&name(LOG), 2))]);
     assert_eq!(here.close, Some(Close::NewEpoch { log: name(LOG), epoch: 2 }));
     assert!(here.faults.is_empty() && there.faults.is_empty());
 }
@@ -177,15 +194,134 @@ fn what_is_left_of_a_closed_epoch_goes_out_before_its_successor() {
 }
 
 #[test]
-fn what_only_a_signed_head_covers_is_still_told_and_stops_the_closed_epoch_alone() {
-    // Of 20 co-signed records the mirror has 7, the restored writer 12: five can never be proved.
+fn what_only_a_signed_head_covers_ends_the_closed_epoch_and_no_other() {
+    // Of 20 co-signed records the mirror has 7, the restored writer 12: five can never be proved,
+    // and eight nobody has. To make that known is for the office of the mirror.
     let stored = region(20, 1);
     let (mut there, mut here) = (restored(prefix(&stored, 12), 5), centre(&stored, 7, 20, true));
     run(&mut there, &mut here);
     assert_eq!(held(&here), [7, 5]);
-    let codes = |end: &End| end.faults.iter().map(|f| (f.epoch, f.code)).collect::<Vec<_>>();
-    assert!(codes(&there).iter().all(|fault| *fault == (1, RefusalCode::Rollback)));
-    assert!(!codes(&there).is_empty() && !codes(&here).is_empty());
+    assert!(there.faults.is_empty() && here.faults.is_empty(), "{:?}", here.faults);
+    let lag = here.session.status(at(1)).logs.iter().find(|log| log.epoch == 1).unwrap().lag;
+    assert_eq!(lag, Some(13), "and it stays to be seen");
+}
+
+#[test]
+fn an_epoch_of_unknown_key_is_refused_on_both_sides_and_stops_nothing_else() {
+    let stored = region(20, 1);
+    let (mut there, mut here) = (restored(prefix(&stored, 12), 5), centre(&stored, 20, 20, false));
+    let text = "whose key is that".to_owned();
+    let (code, notes) = (RefusalCode::WrongKey, vec!["a note".to_owned()]);
+    here.refuses = Some(EpochRefused { code, text: text.clone(), notes });
+    run(&mut there, &mut here);
+    assert_eq!((here.asked.len(), &here.close), (1, &None));
+    assert_eq!(held(&here), [20]);
+    for end in [&there, &here] {
+        let [fault] = &end.faults[..] else { panic!("{:?}", end.faults) };
+        assert_eq!((fault.epoch, fault.code, &fault.text), (2, code, &text));
+        assert_eq!(fault.notes, ["a note"]);
+    }
+    let stopped = LogState::Stopped { code, text };
+    assert_eq!(there.states(), [LogState::Live, stopped.clone()]);
+    assert_eq!(here.states(), [LogState::Live, stopped]);
+}
+
+#[test]
+fn an_epoch_that_was_opened_before_with_another_key_is_refused() {
+    let stored = region(3, 1);
+    let mut here = centre(&stored, 3, 3, true);
+    let before = name(LOG);
+    let closed =
+        Checkpoint { origin: origin(support::DOMAIN, &before, 1), size: 3, root: stored.root() };
+    let other = Signer::log(&origin(support::DOMAIN, &before, 2), &[77; 32]).unwrap();
+    let note = Succession { closed, successor: other.verifier() };
+    let note = note.sign(&log_signer_of(&before, 1)).unwrap();
+    let mut second = holding(&Stored::default(), Role::Origin, None);
+    (second.epoch, second.succession) = (2, Some(note.clone()));
+    let said = here.say(hello(vec![holding(&stored, Role::Origin, None), second]));
+    let refused = said.iter().find_map(|m| match m {
+        Message::Refused(Refused { epoch: 2, code, text, note, .. }) => Some((code, text, note)),
+        _ => None,
+    });
+    let (code, text, shown) = refused.unwrap();
+    assert_eq!((*code, shown), (RefusalCode::WrongKey, &Some(note)));
+    assert!(text.contains("never opened twice") && text.contains("--epoch"), "{text}");
+    assert!(here.close.is_none() && here.asked.is_empty());
+}
+
+#[test]
+fn no_head_beyond_the_size_at_which_an_epoch_was_closed() {
+    let stored = region(20, 1);
+    let mut office = Office::new("KZ", &[], &[LOG]);
+    let head = Some((12, note(12, stored.root_at(12))));
+    office.mirrors.insert(name(LOG), Mirror { stored: prefix(&stored, 12), head });
+    let mut config = office.config("KZ-75", &limits());
+    config.mirrored[0].closed_at = Some(15);
+    let mut here = End::new(vec![office], "KZ-75");
+    here.session = Session::new(config, at(1)).unwrap();
+    here.say(hello(vec![holding(&stored, Role::Origin, None)]));
+    here.say(Message::Head(head_of(&stored, 12, 15)));
+    assert!(here.faults.is_empty(), "{:?}", here.faults);
+    here.say(Message::Head(head_of(&stored, 15, 16)));
+    let [fault] = &here.faults[..] else { panic!("{:?}", here.faults) };
+    assert_eq!((fault.code, fault.notes.len()), (RefusalCode::Fork, 2));
+    assert!(fault.text.contains("closed at 15"), "{}", fault.text);
+    assert_eq!(here.epochs[0].mirrors[&name(LOG)].head.as_ref().unwrap().0, 15);
+}
+
+#[test]
+fn of_a_closed_epoch_whose_key_is_lost_nothing_goes_out() {
+    let stored = region(20, 1);
+    let mut there = restored(prefix(&stored, 20), 5);
+    let mut config = there.epochs[0].config("KZ", &limits());
+    config.own[0].keyless = true;
+    config.own.extend(there.epochs[1].config("KZ", &limits()).own);
+    there.session = Session::new(config, at(1)).unwrap();
+    let mut here = centre(&stored, 7, 9, true);
+    let said = run(&mut there, &mut here);
+    assert_eq!(held(&here), [7, 5]);
+    assert!(!said.iter().any(|m| matches!(m, Message::Head(Head { epoch: 1, .. }))));
+    assert!(here.faults.is_empty() && there.faults.is_empty());
+}
+
+#[test]
+fn an_epoch_that_its_writer_lost_altogether_is_over() {
+    // The region has epochs 1 and 3, the centre mirrors all three.
+    let stored = region(20, 1);
+    let third = writer(3, Stored::default());
+    let mut there = End::new(vec![writer(1, prefix(&stored, 20)), third], "KZ");
+    let mut epochs = centre(&stored, 20, 20, true).epochs;
+    epochs.push(Office { epoch: 3, ..Office::new("KZ", &[], &[LOG]) });
+    let mut here = End::new(epochs, "KZ-75");
+    run(&mut there, &mut here);
+    assert!(here.faults.is_empty() && there.faults.is_empty(), "{:?}", there.faults);
+    assert_eq!(here.session.status(at(1)).link, LinkState::Live);
+}
+
+#[test]
+fn a_session_ends_when_its_own_office_opens_an_epoch() {
+    let stored = region(20, 1);
+    let mut there = End::new(vec![writer(1, stored.clone())], "KZ");
+    let mut here = centre(&stored, 20, 20, false);
+    run(&mut there, &mut here);
+    there.session.local_grew(at(1), &name("kz-10"), 2, 1);
+    there.session.local_grew(at(1), &name(LOG), 1, 20);
+    assert!(!there.session.is_closed());
+    there.session.local_grew(at(1), &name(LOG), 2, 0);
+    there.settle(&mut VecDeque::new());
+    assert_eq!(there.close, Some(Close::NewEpoch { log: name(LOG), epoch: 2 }));
+}
+
+fn hello(holdings: Vec<Holding>) -> Message {
+    Message::Hello(Hello {
+        protocol: PROTOCOL,
+        office: "KZ-75".to_owned(),
+        instance: [201; 16],
+        software: "other 1".to_owned(),
+        holdings,
+        features: Vec::new(),
+        witnessed: Vec::new(),
+    })
 }
 
 #[test]
@@ -215,20 +351,15 @@ fn no_epoch_is_taken_up_of_a_foreign_log_or_behind_one_that_is_known() {
         epoch,
         role,
         size: 0,
-        root: evidence::merkle::empty_root(),
+        root: empty_root(),
         head: None,
+        succession: None,
     };
     let holdings = vec![
         holding("kz-10", 2, Role::Origin),
         holding(LOG, 2, Role::Origin),
         holding(LOG, 7, Role::Follower),
     ];
-    here.say(Message::Hello(Hello {
-        protocol: PROTOCOL,
-        office: "KZ-75".to_owned(),
-        instance: [201; 16],
-        software: "other 1".to_owned(),
-        holdings,
-    }));
-    assert!(here.opened.is_empty() && here.close.is_none());
+    here.say(hello(holdings));
+    assert!(here.asked.is_empty() && here.close.is_none());
 }

@@ -31,6 +31,8 @@ fn wrong_hellos_are_refused_with_what_to_do() {
         instance: [201; 16],
         software: String::new(),
         holdings: Vec::new(),
+        features: Vec::new(),
+        witnessed: Vec::new(),
     };
     let newer = Hello { protocol: PROTOCOL + 1, ..good.clone() };
     assert_eq!(refused(newer), RefusalCode::IncompatibleVersion);

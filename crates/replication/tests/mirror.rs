@@ -40,17 +40,21 @@ fn a_longer_head_of_another_history_is_a_fork_and_nothing_heals_it() {
     let (stored, mut bench) = at_ten();
     let other = region(15, 99);
     bench.say(Message::Head(head_of(&other, 12, 15)));
-    let fault = bench.assert_refused(RefusalCode::Fork);
+    let fault = bench.assert_refused(RefusalCode::Fork).clone();
     assert!(fault.notes.len() == 2 && !fault.proof.is_empty());
     // The honest continuation is not taken up again on this link.
     bench.say(Message::Head(head_of(&stored, 12, 20)));
     bench.say(Message::Entries(entries_of(&stored, 10, 12, 12)));
     assert_eq!(bench.size(), 10);
-    // And the next link meets the same evidence.
-    let mut next = Bench::centre(bench.office.clone());
-    next.hello("KZ-75", vec![holding(&other, Role::Origin, None)]);
-    next.say(Message::Head(head_of(&other, 12, 15)));
-    next.assert_refused(RefusalCode::Fork);
+    // Nor on the next one: it begins stopped, with the reason that was kept.
+    bench.office.faults.push(fault.clone());
+    let mut next = Bench::centre(bench.office);
+    next.hello("KZ-75", vec![holding(&stored, Role::Origin, None)]);
+    let again = next.assert_refused(RefusalCode::Fork).clone();
+    assert_eq!((again.text, again.notes), (fault.text, vec![]), "nothing new is to be kept");
+    next.say(Message::Head(head_of(&stored, 12, 20)));
+    next.say(Message::Entries(entries_of(&stored, 10, 12, 12)));
+    assert_eq!(next.size(), 10);
 }
 
 #[test]
@@ -219,6 +223,8 @@ fn nothing_is_answered_before_it_is_durable() {
         instance: [201; 16],
         software: String::new(),
         holdings: vec![holding(&stored, Role::Origin, None)],
+        features: Vec::new(),
+        witnessed: Vec::new(),
     };
     session.handle(at(2), Message::Hello(hello));
     drain(&mut session);

@@ -90,6 +90,8 @@ pub struct Metrics {
     refusals: Counter<u64>,
     forks: Counter<u64>,
     cosignatures: Counter<u64>,
+    evidence_waiting: Gauge<f64>,
+    evidence_alarms: Gauge<u64>,
     views_position: Gauge<u64>,
     views_lag: Gauge<u64>,
     views_fold: Histogram<f64>,
@@ -122,6 +124,8 @@ impl Metrics {
             refusals: counter(meter, &names::REFUSALS),
             forks: counter(meter, &names::FORKS),
             cosignatures: counter(meter, &names::COSIGNATURES),
+            evidence_waiting: seconds(meter, &names::EVIDENCE_WAITING),
+            evidence_alarms: gauge(meter, &names::EVIDENCE_ALARMS),
             views_position: gauge(meter, &names::VIEWS_POSITION),
             views_lag: gauge(meter, &names::VIEWS_LAG),
             views_fold: times(meter, &names::VIEWS_FOLD),
@@ -215,7 +219,15 @@ impl Metrics {
         self.forks.add(1, &[]);
     }
 
-    /// Another office's cosignature of our head was kept; `role` is `witness` or `mirror`.
+    /// What the heads of an office's logs lack: the age of the oldest record without a complete
+    /// set of cosignatures above it, and how many of its logs have an alarm.
+    pub fn evidence(&self, office: &str, waiting: Duration, alarms: u64) {
+        self.evidence_waiting.record(waiting.as_secs_f64(), &[of(office)]);
+        self.evidence_alarms.record(alarms, &[of(office)]);
+    }
+
+    /// Another office's cosignature was kept; `role` is `witness` or `mirror` of our head, or
+    /// `peer` of a third office's.
     pub fn cosigned(&self, role: &'static str) {
         self.cosignatures.add(1, &[KeyValue::new(names::WHAT, role)]);
     }

@@ -109,8 +109,14 @@ metrics! {
     FORKS = Counter "adal.replication.forks" ["{fork}"]
         "Forks and rollbacks met for the first time; the evidence of each is kept." ();
     COSIGNATURES = Counter "adal.witness.cosignatures" ["{cosignature}"]
-        "Cosignatures of our heads that other offices sent and that were kept, by role (witness or \
-         mirror)." (WHAT);
+        "Cosignatures that other offices gave and that were kept, by role (witness, mirror, or \
+         peer: a further witness of another office's log)." (WHAT);
+    EVIDENCE_WAITING = Gauge "adal.evidence.waiting" ["s"]
+        "Age of the oldest record of an office's logs that no head with all its cosignatures \
+         covers; 0 where there is none." (OFFICE);
+    EVIDENCE_ALARMS = Gauge "adal.evidence.alarms" ["{alarm}"]
+        "Logs of an office of which cosignatures are missing for too long or a contradiction is \
+         kept." (OFFICE);
     VIEWS_POSITION = Gauge "adal.views.position" ["{record}"]
         "Records of an office's logs that are folded into the tables." (OFFICE);
     VIEWS_LAG = Gauge "adal.views.lag" ["{record}"]

@@ -255,6 +255,7 @@ mod tests {
         metrics.log_refused("gap");
         metrics.fork_met();
         metrics.cosigned("witness");
+        metrics.evidence("KZ-75", second, 1);
         metrics.views_position("KZ-75", 100);
         metrics.views_lag(5);
         metrics.views_folded(second);

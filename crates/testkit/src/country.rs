@@ -216,6 +216,7 @@ impl Country {
             zone: "Asia/Almaty".to_owned(),
             log_key: public.log.to_vec(),
             witness_key: public.witness.to_vec(),
+            mirror_key: Some(public.mirror.to_vec()),
         };
         let meta = command::CommandMeta {
             command_id: Uuid::now_v7().to_string(),

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -28,6 +28,8 @@ enum Link {
 pub struct LinkProxy {
     address: SocketAddr,
     state: Arc<watch::Sender<Link>>,
+    /// Bytes that the dialling end may still send before the link becomes a black hole.
+    allowance: Arc<Mutex<Option<usize>>>,
     accepting: JoinHandle<()>,
 }
 
@@ -39,16 +41,18 @@ impl LinkProxy {
         let address = listener.local_addr()?;
         let state = Arc::new(watch::channel(Link::Up).0);
         let states = state.clone();
+        let allowance = Arc::new(Mutex::new(None));
+        let allowed = allowance.clone();
         let accepting = tokio::spawn(async move {
             loop {
                 let Ok((near, _)) = listener.accept().await else { continue };
                 if *states.borrow() == Link::Cut {
                     continue; // dropped: the dialler sees a closed connection
                 }
-                tokio::spawn(forward(near, target, states.subscribe()));
+                tokio::spawn(forward(near, target, states.clone(), allowed.clone()));
             }
         });
-        Ok(LinkProxy { address, state, accepting })
+        Ok(LinkProxy { address, state, allowance, accepting })
     }
 
     /// Where to dial.
@@ -67,8 +71,16 @@ impl LinkProxy {
         self.state.send_replace(Link::BlackHole);
     }
 
+    /// Lets connections through until the dialling end has sent so many bytes more; then it is a
+    /// black hole.
+    pub fn mend_for(&self, bytes: usize) {
+        *self.allowance.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+        self.state.send_replace(Link::Up);
+    }
+
     /// Lets connections through again; those that a black hole kept go on where they were.
     pub fn mend(&self) {
+        *self.allowance.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.state.send_replace(Link::Up);
     }
 }
@@ -80,8 +92,23 @@ impl Drop for LinkProxy {
     }
 }
 
-async fn forward(near: TcpStream, target: SocketAddr, mut state: watch::Receiver<Link>) {
+async fn forward(
+    near: TcpStream,
+    target: SocketAddr,
+    states: Arc<watch::Sender<Link>>,
+    allowance: Arc<Mutex<Option<usize>>>,
+) {
+    let mut state = states.subscribe();
     let mut cut = state.clone();
+    let spend = move |bytes: usize| {
+        let mut left = allowance.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = left.as_mut() {
+            *left = left.saturating_sub(bytes);
+            if *left == 0 {
+                states.send_replace(Link::BlackHole);
+            }
+        }
+    };
     let both_ways = async move {
         passable(&mut state).await?;
         let far = TcpStream::connect(target).await?;
@@ -89,7 +116,8 @@ async fn forward(near: TcpStream, target: SocketAddr, mut state: watch::Receiver
         far.set_nodelay(true)?;
         let (near_out, near_in) = near.into_split();
         let (far_out, far_in) = far.into_split();
-        tokio::try_join!(copy(near_out, far_in, state.clone()), copy(far_out, near_in, state))
+        let up = copy(near_out, far_in, state.clone(), spend);
+        tokio::try_join!(up, copy(far_out, near_in, state, |_| {}))
     };
     tokio::select! {
         _ = both_ways => {} // one end has gone: the other is dropped with it
@@ -101,6 +129,7 @@ async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut state: watch::Receiver<Link>,
+    passed: impl Fn(usize),
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
@@ -115,6 +144,7 @@ async fn copy(
         }
         passable(&mut state).await?;
         to.write_all(&buffer[..read]).await?;
+        passed(read);
     }
 }
 
@@ -159,6 +189,24 @@ mod tests {
         link.mend();
         let mut caller = TcpStream::connect(link.address()).await.unwrap();
         caller.write_all(b"b").await.unwrap();
+        assert_eq!(caller.read_u8().await.unwrap(), b'b');
+    }
+
+    #[tokio::test]
+    async fn passes_so_many_bytes_and_no_more() {
+        let link = echo().await;
+        link.cut();
+        link.mend_for(2);
+        let mut caller = TcpStream::connect(link.address()).await.unwrap();
+        for byte in [b'a', b'b'] {
+            caller.write_all(&[byte]).await.unwrap();
+            if byte == b'a' {
+                assert_eq!(caller.read_u8().await.unwrap(), byte);
+            }
+        }
+        let heard = tokio::time::timeout(Duration::from_millis(100), caller.read_u8()).await;
+        assert!(heard.is_err(), "its answer stays in the hole: {heard:?}");
+        link.mend();
         assert_eq!(caller.read_u8().await.unwrap(), b'b');
     }
 

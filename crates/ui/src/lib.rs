@@ -16,7 +16,7 @@ pub mod national;
 pub mod texts;
 
 pub use national::{
-    CONTENT_SECURITY_POLICY, LinkState, NationalView, OfficeLine, Overdue, PageError, Work,
-    WorkLine, national_page,
+    CONTENT_SECURITY_POLICY, Cosignatures, LinkState, NationalView, OfficeLine, Overdue, PageError,
+    Work, WorkLine, national_page,
 };
 pub use texts::{Lang, Text};

@@ -61,6 +61,32 @@ impl LinkState {
     }
 }
 
+/// Whether the heads of an office's log carry all cosignatures that its policy asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cosignatures {
+    /// Nothing is held of its log, or nothing is known.
+    Unknown,
+    /// Every record is below a head with all of them.
+    Complete,
+    /// The oldest record without has waited for so many seconds.
+    Waiting(u64),
+    /// They are missing for too long, or a contradiction was found: an operator must look.
+    Alarm,
+}
+
+impl Cosignatures {
+    /// Class, sign and words.
+    fn mark(self, lang: Lang) -> (&'static str, &'static str, String) {
+        let text = |text: Text| text.in_lang(lang).to_owned();
+        match self {
+            Self::Unknown => ("none", "–", text(Text::Unknown)),
+            Self::Complete => ("good", "●", text(Text::CosignaturesComplete)),
+            Self::Waiting(seconds) => ("fair", "◐", span(seconds, lang)),
+            Self::Alarm => ("poor", "✕", text(Text::CosignaturesAlarm)),
+        }
+    }
+}
+
 /// A kind of work that the page counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -134,6 +160,8 @@ pub struct OfficeLine {
     pub lag: Option<u64>,
     /// Records of its log that the centre holds durably.
     pub held: u64,
+    /// Whether its heads carry all cosignatures.
+    pub cosignatures: Cosignatures,
     /// Work past its day.
     pub overdue: Overdue,
 }
@@ -199,6 +227,9 @@ struct OfficeRow<'a> {
     age: String,
     lag: String,
     held: String,
+    signed_class: &'static str,
+    signed_sign: &'static str,
+    signed: String,
 }
 
 struct OverdueRow<'a> {
@@ -255,6 +286,7 @@ fn name(office: &OfficeLine, lang: Lang) -> &str {
 
 fn office_row(office: &OfficeLine, lang: Lang) -> OfficeRow<'_> {
     let (class, sign) = office.state.mark();
+    let (signed_class, signed_sign, signed) = office.cosignatures.mark(lang);
     let unless = |text: Text| text.in_lang(lang).to_owned();
     OfficeRow {
         code: &office.code,
@@ -265,6 +297,9 @@ fn office_row(office: &OfficeLine, lang: Lang) -> OfficeRow<'_> {
         age: office.head_age_seconds.map_or_else(|| unless(Text::NoHead), |age| span(age, lang)),
         lag: office.lag.map_or_else(|| unless(Text::Unknown), number),
         held: number(office.held),
+        signed_class,
+        signed_sign,
+        signed,
     }
 }
 
@@ -298,6 +333,7 @@ mod tests {
             head_age_seconds: Some(7),
             lag: Some(1_204),
             held: 98_765,
+            cosignatures: Cosignatures::Complete,
             overdue: Overdue::default(),
         }
     }
@@ -307,6 +343,7 @@ mod tests {
         almaty.overdue = Overdue { appeals: 3, directives: 1, ..Overdue::default() };
         let mut abay = office("KZ-10", "область Абай", LinkState::NeverSeen);
         (abay.head_age_seconds, abay.lag, abay.held) = (None, None, 0);
+        abay.cosignatures = Cosignatures::Alarm;
         let line = |work, total, open, overdue| WorkLine { work, total, open, overdue };
         NationalView {
             as_of: 1_709_251_200_000_000,
@@ -334,6 +371,8 @@ mod tests {
             "1\u{202f}204",
             "98\u{202f}765",
             "не подписана",
+            "собраны",
+            "ТРЕВОГА",
             "ещё не выходило на связь",
             "1\u{202f}234\u{202f}567",
         ] {

@@ -59,6 +59,9 @@ pub enum Text {
     HeadAge,
     Lag,
     Held,
+    Cosignatures,
+    CosignaturesComplete,
+    CosignaturesAlarm,
     NoHead,
     Unknown,
     Live,
@@ -118,6 +121,9 @@ impl Text {
             | Self::HeadAge
             | Self::Lag
             | Self::Held
+            | Self::Cosignatures
+            | Self::CosignaturesComplete
+            | Self::CosignaturesAlarm
             | Self::NoHead
             | Self::Unknown
             | Self::Live
@@ -184,6 +190,9 @@ impl Text {
             }
             Self::Lag => ["Артта қалу, жазба", "Отставание, записей", "Lag, records"],
             Self::Held => ["Орталықта сақталған", "Хранится в центре", "Held by the centre"],
+            Self::Cosignatures => ["Куәлердің қолтаңбалары", "Подписи свидетелей", "Cosignatures"],
+            Self::CosignaturesComplete => ["толық", "собраны", "complete"],
+            Self::CosignaturesAlarm => ["ДАБЫЛ", "ТРЕВОГА", "ALARM"],
             Self::NoHead => ["қол қойылмаған", "не подписана", "none signed"],
             Self::Unknown => ["белгісіз", "неизвестно", "unknown"],
             Self::Live => ["байланыста", "на связи", "live"],

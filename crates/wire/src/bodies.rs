@@ -90,11 +90,24 @@ message! {
 
 message! {
     domain::office::OfficeEnrolled = pb::office::v1::OfficeEnrolled {
-        code, name_kk, name_ru, name_en, zone, log_key, witness_key,
+        code, name_kk, name_ru, name_en, zone, log_key, witness_key, mirror_key,
+    };
+    domain::office::OfficeRekeyed = pb::office::v1::OfficeRekeyed {
+        code, epoch, log_key, witness_key, mirror_key,
     };
     domain::classifier::Entry = pb::classifier::v1::Entry { code, kk, ru, en };
     domain::classifier::ClassifierPublished = pb::classifier::v1::ClassifierPublished {
         id, version, entries,
     };
     domain::access::RecordsOpened = pb::access::v1::RecordsOpened { events, purpose };
+}
+
+message! {
+    domain::integrity::AcceptedHead = pb::integrity::v1::AcceptedHead { log, epoch, size, digest };
+    domain::integrity::HeadsAccepted = pb::integrity::v1::HeadsAccepted { heads };
+    domain::integrity::LogSucceeds = pb::integrity::v1::LogSucceeds { log, epoch, size, root };
+    domain::integrity::LogClosed = pb::integrity::v1::LogClosed {
+        log, epoch, size, root, successor_epoch, successor_key, reason, missing_from, missing_to,
+    };
+    domain::integrity::KeyRotated = pb::integrity::v1::KeyRotated { log, epoch, successor_key };
 }

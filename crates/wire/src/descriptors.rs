@@ -72,9 +72,10 @@ mod tests {
                 file.service.iter().map(|s| format!("{}.{}", file.package(), s.name()))
             })
             .collect();
-        assert_eq!(services.len(), 4, "{services:?}");
+        assert_eq!(services.len(), 5, "{services:?}");
         for name in [
             "adal.command.v1.CommandService",
+            "adal.evidence.v1.EvidenceService",
             "adal.operator.v1.OperatorService",
             "adal.query.v1.QueryService",
             "adal.replication.v1.ReplicationService",
@@ -83,13 +84,14 @@ mod tests {
         }
     }
 
-    const BODIES: [&str; 10] = [
+    const BODIES: [&str; 11] = [
         "access",
         "appeal",
         "classifier",
         "contact",
         "directive",
         "image",
+        "integrity",
         "measure",
         "office",
         "reception",

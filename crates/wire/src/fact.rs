@@ -13,6 +13,7 @@ use domain::classifier::ClassifierFact;
 use domain::contact::{self, ContactFact};
 use domain::directive::{DirectiveFact, DispatchFact};
 use domain::image::ActivityFact;
+use domain::integrity::IntegrityFact;
 use domain::measure::MeasureFact;
 use domain::office::OfficeFact;
 use domain::reception::{self, ReceptionFact};
@@ -219,8 +220,13 @@ bodies! {
     TaskFact::Acknowledged in Task = task::TaskAcknowledged;
     TaskFact::Reported in Task = task::ExecutionReported;
     OfficeFact::Enrolled in Office = office::OfficeEnrolled;
+    OfficeFact::Rekeyed in Office = office::OfficeRekeyed;
     ClassifierFact::Published in Classifier = classifier::ClassifierPublished;
     AccessFact::RecordsOpened in Access = access::RecordsOpened;
+    IntegrityFact::HeadsAccepted in Integrity = integrity::HeadsAccepted;
+    IntegrityFact::Succeeds in Integrity = integrity::LogSucceeds;
+    IntegrityFact::Closed in Integrity = integrity::LogClosed;
+    IntegrityFact::KeyRotated in Integrity = integrity::KeyRotated;
 }
 
 #[cfg(test)]
@@ -244,6 +250,7 @@ mod tests {
             OfficeFact::TYPES,
             ClassifierFact::TYPES,
             AccessFact::TYPES,
+            IntegrityFact::TYPES,
         ];
         slices.into_iter().flatten().map(|(code, _)| *code).collect()
     }

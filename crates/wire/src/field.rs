@@ -7,7 +7,7 @@
 use std::fmt::{self, Display, Write as _};
 use std::str::FromStr;
 
-use domain::code::{Code, OrderNumber, Post};
+use domain::code::{Code, LogId, OrderNumber, Post};
 use domain::ids::{AppealId, ContactId, DirectiveId, EventId};
 use domain::office::OfficeCode;
 use domain::refusal::RefusalCode;
@@ -207,7 +207,7 @@ macro_rules! names {
         }
     )*};
 }
-names!(Code, Post, OrderNumber, OfficeCode, RegistrationNumber);
+names!(Code, Post, OrderNumber, LogId, OfficeCode, RegistrationNumber);
 
 impl Wire<String> for Uuid {
     fn put(&self) -> String {

@@ -38,6 +38,8 @@ pub fn encode_frame(message: m::Message) -> pb::Frame {
             instance: hello.instance.to_vec(),
             software: hello.software,
             holdings: hello.holdings.into_iter().map(encode_holding).collect(),
+            features: hello.features,
+            witnessed: hello.witnessed.into_iter().map(encode_witnessed).collect(),
         }),
         m::Message::Head(head) => Kind::Head(pb::Head {
             log: head.log.to_string(),
@@ -73,6 +75,25 @@ pub fn encode_frame(message: m::Message) -> pb::Frame {
             code: encode_code(refused.code).into(),
             text: refused.text,
             note: refused.note,
+        }),
+        m::Message::Witness(witness) => Kind::Witness(pb::Witness {
+            log: witness.log.to_string(),
+            epoch: witness.epoch,
+            note: witness.note,
+            old_size: witness.old_size,
+            proof: encode_proof(&witness.proof),
+        }),
+        m::Message::Witnessed(witnessed) => Kind::Witnessed(pb::Witnessed {
+            log: witnessed.log.to_string(),
+            epoch: witnessed.epoch,
+            size: witnessed.size,
+            cosignature: witnessed.cosignature,
+        }),
+        m::Message::Cosigned(cosigned) => Kind::Cosigned(pb::Cosigned {
+            log: cosigned.log.to_string(),
+            epoch: cosigned.epoch,
+            size: cosigned.size,
+            cosignature: cosigned.cosignature,
         }),
         m::Message::Ping { nonce } => Kind::Ping(pb::Ping { nonce }),
         m::Message::Pong { nonce } => Kind::Pong(pb::Pong { nonce }),
@@ -123,6 +144,25 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
             text: refused.text,
             note: refused.note,
         }),
+        Kind::Witness(witness) => m::Message::Witness(m::Witness {
+            log: log(&witness.log, "witness.log")?,
+            epoch: witness.epoch,
+            note: witness.note,
+            old_size: witness.old_size,
+            proof: proof(&witness.proof, "witness.proof")?,
+        }),
+        Kind::Witnessed(witnessed) => m::Message::Witnessed(m::Witnessed {
+            log: log(&witnessed.log, "witnessed.log")?,
+            epoch: witnessed.epoch,
+            size: witnessed.size,
+            cosignature: witnessed.cosignature,
+        }),
+        Kind::Cosigned(cosigned) => m::Message::Cosigned(m::Cosigned {
+            log: log(&cosigned.log, "cosigned.log")?,
+            epoch: cosigned.epoch,
+            size: cosigned.size,
+            cosignature: cosigned.cosignature,
+        }),
         Kind::Ping(ping) => m::Message::Ping { nonce: ping.nonce },
         Kind::Pong(pong) => m::Message::Pong { nonce: pong.nonce },
     })
@@ -135,7 +175,18 @@ fn decode_hello(hello: pb::Hello) -> Result<m::Hello, FrameError> {
         instance: hello.instance.try_into().map_err(|_| bad("hello.instance"))?,
         software: hello.software,
         holdings: hello.holdings.into_iter().map(decode_holding).collect::<Result<_, _>>()?,
+        features: hello.features,
+        witnessed: hello.witnessed.into_iter().map(decode_witnessed).collect::<Result<_, _>>()?,
     })
+}
+
+fn encode_witnessed(head: m::WitnessedHead) -> pb::WitnessedHead {
+    pb::WitnessedHead { log: head.log.to_string(), epoch: head.epoch, note: head.note }
+}
+
+fn decode_witnessed(head: pb::WitnessedHead) -> Result<m::WitnessedHead, FrameError> {
+    let log = log(&head.log, "hello.witnessed.log")?;
+    Ok(m::WitnessedHead { log, epoch: head.epoch, note: head.note })
 }
 
 fn encode_holding(holding: m::Holding) -> pb::Holding {
@@ -150,6 +201,7 @@ fn encode_holding(holding: m::Holding) -> pb::Holding {
         size: holding.size,
         root: holding.root.to_vec(),
         head: holding.head,
+        succession: holding.succession,
     }
 }
 
@@ -166,6 +218,7 @@ fn decode_holding(holding: pb::Holding) -> Result<m::Holding, FrameError> {
         size: holding.size,
         root: hash(&holding.root, "hello.holdings.root")?,
         head: holding.head,
+        succession: holding.succession,
     })
 }
 
@@ -249,20 +302,54 @@ mod tests {
     fn holding(dice: &mut Dice) -> m::Holding {
         let role = if dice.below(2) == 0 { m::Role::Origin } else { m::Role::Follower };
         let (epoch, size) = (dice.next() as u32, dice.next());
-        let (root, head) = (hash_of(dice), maybe(dice));
-        m::Holding { log: name(dice), epoch, role, size, root, head }
+        let (root, head, succession) = (hash_of(dice), maybe(dice), maybe(dice));
+        m::Holding { log: name(dice), epoch, role, size, root, head, succession }
+    }
+
+    fn witnessed(dice: &mut Dice) -> m::WitnessedHead {
+        let (log, epoch) = (name(dice), dice.next() as u32);
+        m::WitnessedHead { log, epoch, note: "origin\n7\n".to_owned() }
+    }
+
+    /// What is said of further witnesses.
+    fn of_witnesses(dice: &mut Dice) -> Vec<m::Message> {
+        let (log, epoch, size) = (name(dice), dice.next() as u32, dice.next());
+        vec![
+            m::Message::Witness(m::Witness {
+                log: log.clone(),
+                epoch,
+                note: "origin\n7\n".to_owned(),
+                old_size: size,
+                proof: hashes(dice),
+            }),
+            m::Message::Witnessed(m::Witnessed {
+                log: log.clone(),
+                epoch,
+                size,
+                cosignature: "— witness abc".to_owned(),
+            }),
+            m::Message::Cosigned(m::Cosigned {
+                log: log.clone(),
+                epoch,
+                size,
+                cosignature: "— witness abc".to_owned(),
+            }),
+        ]
     }
 
     /// One message of every kind.
     fn every_kind(dice: &mut Dice) -> Vec<m::Message> {
         let (log, epoch, size) = (name(dice), dice.next() as u32, dice.next());
-        vec![
+        let mut messages = of_witnesses(dice);
+        messages.extend([
             m::Message::Hello(m::Hello {
                 protocol: m::PROTOCOL,
                 office: "KZ-75".to_owned(),
                 instance: dice.bytes(16).try_into().unwrap(),
                 software: "adal test".to_owned(),
                 holdings: (0..dice.below(4)).map(|_| holding(dice)).collect(),
+                features: (0..dice.below(3)).map(|i| format!("feature {i}")).collect(),
+                witnessed: (0..dice.below(3)).map(|_| witnessed(dice)).collect(),
             }),
             m::Message::Head(m::Head {
                 log: log.clone(),
@@ -301,7 +388,8 @@ mod tests {
             }),
             m::Message::Ping { nonce: dice.next() },
             m::Message::Pong { nonce: dice.next() },
-        ]
+        ]);
+        messages
     }
 
     #[test]

@@ -74,7 +74,10 @@ message! {
 
 message! {
     domain::office::EnrolOffice = pb::EnrolOffice {
-        code, name_kk, name_ru, name_en, zone, log_key, witness_key,
+        code, name_kk, name_ru, name_en, zone, log_key, witness_key, mirror_key,
+    };
+    domain::office::RekeyOffice = pb::RekeyOffice {
+        code, epoch, log_key, witness_key, mirror_key,
     };
     domain::classifier::PublishClassifier = pb::PublishClassifier { id, version, entries };
 }
@@ -133,5 +136,6 @@ oneof! {
     AcceptExecution = "accept_execution": Dispatch(DispatchRequest::Accept);
     ReturnExecution = "return_execution": Dispatch(DispatchRequest::Return);
     EnrolOffice = "enrol_office": Office(OfficeRequest::Enrol);
+    RekeyOffice = "rekey_office": Office(OfficeRequest::Rekey);
     PublishClassifier = "publish_classifier": Classifier(ClassifierRequest::Publish);
 }

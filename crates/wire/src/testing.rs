@@ -119,7 +119,9 @@ fn single(field: &FieldDescriptor, dice: &mut Dice) -> Value {
         Kind::Int64 => Value::I64(dice.next() as i64),
         Kind::String => Value::String(string(field, dice)),
         Kind::Bytes => {
-            let length = if field.name().ends_with("_key") { 32 } else { 16 };
+            let name = field.name();
+            let is_hash = name.ends_with("_key") || matches!(name, "root" | "digest");
+            let length = if is_hash { 32 } else { 16 };
             Value::Bytes(dice.bytes(length).into())
         }
         Kind::Message(kind) if kind.full_name() == "google.protobuf.Timestamp" => {
@@ -144,6 +146,7 @@ fn string(field: &FieldDescriptor, dice: &mut Dice) -> String {
         "name_kk" | "name_ru" | "name_en" | "kk" | "ru" | "en" | "zone" => dice.free(),
         "appeal" | "contact" | "directive" => dice.uuid(),
         "post" | "executor" => dice.text("kz-75/clerk._", 1, 63),
+        "log" => dice.text("kz-75/al", 1, 63),
         "order_number" => dice.text("0123456789-/#Nn", 1, 40),
         _ => dice.code(),
     }

@@ -9,13 +9,14 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use node::alarms::{self, EvidenceLine};
 use node::grpc::sync::{self, LinkWord};
 use node::office::SharedOffice;
 use node::supervisor::OnEnd;
 use projection::Table;
 use projection::rows::{OverdueRow, Summary};
 use serde::Deserialize;
-use ui::{Lang, LinkState, NationalView, OfficeLine, Overdue, Work, WorkLine};
+use ui::{Cosignatures, Lang, LinkState, NationalView, OfficeLine, Overdue, Work, WorkLine};
 
 /// Seconds between automatic renewals of the page.
 const REFRESH: u32 = 10;
@@ -100,6 +101,7 @@ fn offices(
     overdue: &BTreeMap<String, Overdue>,
 ) -> Vec<OfficeLine> {
     let lines = sync::lines(office);
+    let (evidence, now) = (alarms::lines(office, lines.values()), office.clock.now());
     let line = |row: &projection::rows::OfficeRow| {
         let line = sync::office_line(office, &row.code, &lines);
         OfficeLine {
@@ -109,10 +111,22 @@ fn offices(
             head_age_seconds: line.head_age_ms.map(|age| age / 1_000),
             lag: line.lag,
             held: line.held,
+            cosignatures: cosignatures(&evidence, &row.code, now),
             overdue: overdue.get(&row.code).copied().unwrap_or_default(),
         }
     };
     summary.offices.iter().map(line).collect()
+}
+
+fn cosignatures(lines: &[EvidenceLine], code: &str, now: i64) -> Cosignatures {
+    let line = code.parse().ok().and_then(|code| alarms::of_office(lines, &code));
+    match line {
+        None => Cosignatures::Unknown,
+        Some(line) if !line.alarm.is_empty() => Cosignatures::Alarm,
+        Some(line) => line.waiting_since.map_or(Cosignatures::Complete, |at| {
+            Cosignatures::Waiting(sync::age_ms(at, now) / 1_000)
+        }),
+    }
 }
 
 fn link_state(word: LinkWord) -> LinkState {

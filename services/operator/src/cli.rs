@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::connect::{DEFAULT_NODE, Way};
 use crate::output::Output;
-use crate::{directive, generate, import, journal, logs, office, pki, query, record, sync, views};
+use crate::{
+    directive, evidence, generate, import, journal, logs, office, pki, policy, query, receipt,
+    record, sync, views,
+};
 
 /// The operator's tool of Adal.
 #[derive(Debug, Parser)]
@@ -14,8 +17,9 @@ use crate::{directive, generate, import, journal, logs, office, pki, query, reco
     name = "adal",
     version,
     about = "Looks at, checks and enters the records of an office",
-    after_help = "Exit status: 0 done, 1 the answer is bad (damage, too many rejected rows), \
-                  2 a wrong command line, file or value, 3 a node not reached or refusing.\n\n\
+    after_help = "Exit status: 0 done, 1 the answer is bad (damage, refused evidence, too many \
+                  rejected rows), 2 a wrong command line, file or value, 3 a node not reached \
+                  or refusing.\n\n\
                   Examples:\n  \
                   adal --people people --as operator sync status\n  \
                   adal query appeals --state registered --from 2026-11-01\n  \
@@ -105,6 +109,15 @@ pub enum Command {
     /// Logs of the node: list, read
     #[command(subcommand)]
     Log(logs::LogCommand),
+    /// Evidence that strangers can check: export, verify, compare
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
+    /// Slips and receipts: issue, show, verify
+    #[command(subcommand)]
+    Receipt(receipt::ReceiptCommand),
+    /// Whose signatures count
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// State of replication
     #[command(subcommand)]
     Sync(sync::SyncCommand),
@@ -163,6 +176,15 @@ mod tests {
              --name-kk B --name-ru C",
             "adal record contact --channel call --topic other",
             "adal sync status",
+            "adal evidence compare their-head",
+            "adal evidence export --log kz-75 --epoch 1 --out bundle --tiles --leaves 0-9",
+            "adal evidence export --log kz-75 --out bundle --from-checkpoint their-head",
+            "adal evidence verify bundle --policy kz-75.policy --json",
+            "adal receipt issue kz-75:1:42 --slip --svg slip.svg",
+            "adal receipt issue --number KZ-75-2026-510900-8 --no-opening --out r.tlog-proof",
+            "adal receipt show r.tlog-proof",
+            "adal receipt verify r.tlog-proof --policy kz-75.policy --leaf leaf",
+            "adal policy show --log kz/all",
             "adal query contacts --office KZ-75",
             "adal journal check kz-75",
             "adal journal check --offline data",

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use tonic::transport::Channel;
 use wire::client::Target;
 use wire::pb::command::v1::command_service_client::CommandServiceClient;
+use wire::pb::evidence::v1::evidence_service_client::EvidenceServiceClient;
 use wire::pb::operator::v1::operator_service_client::OperatorServiceClient;
 use wire::pb::query::v1::query_service_client::QueryServiceClient;
 
@@ -124,6 +125,15 @@ impl Way {
     /// As [`Way::connect`].
     pub async fn operator(&self) -> Outcome<OperatorServiceClient<Channel>> {
         let client = OperatorServiceClient::new(self.connect().await?);
+        Ok(client.max_decoding_message_size(ANSWER_BYTES))
+    }
+
+    /// The evidence of the node.
+    ///
+    /// # Errors
+    /// As [`Way::connect`].
+    pub async fn evidence(&self) -> Outcome<EvidenceServiceClient<Channel>> {
+        let client = EvidenceServiceClient::new(self.connect().await?);
         Ok(client.max_decoding_message_size(ANSWER_BYTES))
     }
 }

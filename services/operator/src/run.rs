@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::errors::{Failure, Outcome};
-use crate::{directive, generate, import, journal, logs, office, pki, query, record, sync, views};
+use crate::{
+    directive, evidence, generate, import, journal, logs, office, pki, policy, query, receipt,
+    record, sync, views,
+};
 
 /// Does what the command line says and returns the process's exit status. A failure is one line
 /// on standard error.
@@ -40,6 +43,9 @@ async fn dispatch(cli: &Cli) -> Outcome {
     match &cli.command {
         Command::Journal(command) => journal::run(command, &way, output).await,
         Command::Log(command) => logs::run(command, &way, output).await,
+        Command::Evidence(command) => evidence::run(command, &way, output).await,
+        Command::Receipt(command) => receipt::run(command, &way, output).await,
+        Command::Policy(command) => policy::run(command, &way, output).await,
         Command::Sync(command) => sync::run(command, &way, output).await,
         Command::Query(command) => query::run(command, &way, output).await,
         Command::Record(command) => record::run(command, &way, output).await,

@@ -29,6 +29,12 @@ pub async fn run(command: &SyncCommand, way: &Way, output: Output) -> Outcome {
     let mut client = way.operator().await?;
     let status = client.sync_status(pb::SyncStatusRequest {}).await?.into_inner();
     output.table(&rows(&status), "this office has no link: no office is enrolled")?;
+    if !status.evidence.is_empty() {
+        output.table(&evidence(&status), "")?;
+    }
+    for line in status.evidence.iter().filter(|line| !line.alarm.is_empty()) {
+        output.note(&format!("ALARM {}: {}", line.log, crate::errors::one_line(&line.alarm)))?;
+    }
     for link in status.links.iter().filter(|link| !link.last_error.is_empty()) {
         output.note(&format!("{}: {}", link.peer, crate::errors::one_line(&link.last_error)))?;
     }
@@ -70,6 +76,29 @@ fn row(status: &pb::SyncStatusResponse, link: &pb::LinkStatus, log: &pb::LogSync
         ("cosigned", if own { Cell::number(log.cosigned_size) } else { Cell::none() }),
         ("says", Cell::text(words(link, log))),
     ]
+}
+
+/// One row for every log of which cosignatures are collected.
+fn evidence(status: &pb::SyncStatusResponse) -> Vec<Row> {
+    let row = |line: &pb::EvidenceStatus| {
+        let says = match (line.alarm.is_empty(), line.missing.is_empty()) {
+            (false, _) => "ALARM, see below".to_owned(),
+            (true, false) => format!("waits for {}", line.missing),
+            (true, true) if line.waiting_since.is_some() => "waits for a head".to_owned(),
+            (true, true) => "complete".to_owned(),
+        };
+        vec![
+            ("office", Cell::text(&status.office)),
+            ("log", Cell::text(&line.log)),
+            ("epoch", Cell::number(line.epoch)),
+            ("here", Cell::number(line.size)),
+            ("complete", Cell::number(line.complete_size)),
+            ("waiting", Cell::age(since(status.at.as_ref(), line.waiting_since.as_ref()))),
+            ("missing", Cell::text(&line.missing)),
+            ("says", Cell::text(says)),
+        ]
+    };
+    status.evidence.iter().map(row).collect()
 }
 
 /// The row in words.
@@ -128,7 +157,37 @@ mod tests {
             logs: vec![own, mirror],
             ..pb::LinkStatus::default()
         };
-        pb::SyncStatusResponse { office: "KZ-75".into(), at: at(1_000), links: vec![link] }
+        let links = vec![link];
+        let evidence = vec![evidence_of("kz-75", 100, Some(at(400)), "")];
+        pb::SyncStatusResponse { office: "KZ-75".into(), at: at(1_000), links, evidence }
+    }
+
+    fn evidence_of(
+        log: &str,
+        complete_size: u64,
+        waiting: Option<Option<Instant>>,
+        alarm: &str,
+    ) -> pb::EvidenceStatus {
+        pb::EvidenceStatus {
+            log: log.to_owned(),
+            epoch: 1,
+            size: 120,
+            complete_size,
+            waiting_since: waiting.flatten(),
+            missing: if waiting.is_some() { "adal.example/witness/kz-71" } else { "" }.to_owned(),
+            alarm: alarm.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_lacks_cosignatures_is_said_and_an_alarm_stands_out() {
+        let mut status = status();
+        status.evidence.push(evidence_of("kz/all", 120, None, ""));
+        status.evidence.push(evidence_of("kz", 3, Some(None), "kz lacks cosignatures"));
+        let text = table(&evidence(&status));
+        for part in ["10 min", "waits for adal.example/witness/kz-71", "complete", "ALARM"] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
     }
 
     #[test]

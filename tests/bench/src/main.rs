@@ -4,6 +4,8 @@
 //! memory, and whether an import stays as fast; each figure beside the aim that is stated for it.
 //! Everything but time is the same in every run.
 //!
+//! `adal-bench evidence` measures hashing, signing, proving and checking instead.
+//!
 //! Not in scope: correctness under kills and damage (tests of `journal`), the network and the rest
 //! of a node.
 //!
@@ -11,6 +13,7 @@
 //! * [`producers`], [`bulk`]: the phases that compare stores.
 //! * [`large`]: one growing journal, in processes of their own ([`child`]): [`import`], [`start`],
 //!   [`scan`], [`flat`].
+//! * [`evidence`], [`evidence_log`]: `adal-bench evidence`, without a disk.
 //! * [`draft`], [`machine`], [`stats`], [`table`], [`progress`], [`options`]: what they share.
 
 mod bulk;
@@ -18,6 +21,8 @@ mod child;
 mod contenders;
 mod contest;
 mod draft;
+mod evidence;
+mod evidence_log;
 mod flat;
 mod front;
 mod import;
@@ -40,7 +45,7 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::import::Step;
-use crate::options::{Options, Phase};
+use crate::options::{Options, Phase, What};
 use crate::table::{Figure, Report, Section, number};
 
 /// Free bytes asked for each record of the large journal: half more than its commit files and index
@@ -52,9 +57,10 @@ const FREE_BESIDE: u64 = 2_000_000_000;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = match &options.child {
-        Some(task) => child::work(task).map(|()| true),
-        None => run(&options),
+    let outcome = match (&options.child, &options.what) {
+        (Some(task), _) => child::work(task).map(|()| true),
+        (None, Some(What::Evidence { entries, json })) => run_evidence(*entries, json.as_deref()),
+        (None, None) => run(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -63,6 +69,27 @@ fn main() -> ExitCode {
             eprintln!("adal-bench: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Measures `evidence` and prints. False if an aim is missed.
+fn run_evidence(entries: u64, json: Option<&Path>) -> Result<bool> {
+    println!("{}, {} cores", machine::kernel(), machine::cores());
+    warn_of_debug();
+    let mut report = Report::default();
+    print(&evidence::run(entries, &mut report)?);
+    if let Some(path) = json {
+        write(path, &serde_json::to_string_pretty(report.figures())?)?;
+    }
+    let (aims, missed) = report.missed();
+    println!("{} of {aims} aims met", aims - missed.len());
+    Ok(missed.is_empty() || cfg!(debug_assertions))
+}
+
+/// Says before any figure that it is worth nothing.
+fn warn_of_debug() {
+    if cfg!(debug_assertions) {
+        println!("WARNING: not a release build, the figures mean nothing");
     }
 }
 
@@ -128,9 +155,7 @@ fn print_machine(machine: &Machine, dir: &Path) {
     if machine.filesystem.starts_with("tmpfs") {
         println!("WARNING: this file system is in memory, its fdatasync costs nothing: use --dir");
     }
-    if !machine.optimised {
-        println!("WARNING: not a release build, the figures mean nothing");
-    }
+    warn_of_debug();
     println!();
 }
 

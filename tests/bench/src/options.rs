@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -37,7 +37,7 @@ impl Phase {
 /// told with it); above a million, the last three are measured at a million, for which the aims are
 /// stated, and at the end.
 #[derive(Debug, Parser)]
-#[command(name = "adal-bench", version)]
+#[command(name = "adal-bench", version, args_conflicts_with_subcommands = true)]
 pub struct Options {
     /// Phases, separated by commas; all if none is named.
     #[arg(long, value_delimiter = ',', value_name = "PHASES")]
@@ -67,9 +67,27 @@ pub struct Options {
     /// End with status 1 if an aim is not met.
     #[arg(long)]
     pub strict: bool,
+    /// What else to measure.
+    #[command(subcommand)]
+    pub what: Option<What>,
     /// A task for this process alone; the program gives it to itself.
     #[arg(long, hide = true, value_name = "JSON")]
     pub child: Option<String>,
+}
+
+/// What is measured instead of the journal.
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Hashing, signing, proving and checking, in memory; and the sizes of what they make.
+    Evidence {
+        /// Entries of the log; a million take 300 MB of memory.
+        #[arg(long, default_value_t = 1_000_000)]
+        #[arg(value_parser = clap::value_parser!(u64).range(1000..=100_000_000))]
+        entries: u64,
+        /// Write all figures, with aims and verdicts, to this file.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
 }
 
 impl Options {
@@ -103,5 +121,16 @@ mod tests {
         assert_eq!(some, [Phase::Producers, Phase::Check]);
         assert!(phases(&["x", "--only", "nothing"]).is_err());
         assert!(phases(&["x", "--scale", "0"]).is_err());
+    }
+
+    #[test]
+    fn evidence_is_measured_by_itself() {
+        let what = |line: &[&str]| Options::try_parse_from(line).map(|options| options.what);
+        assert!(matches!(
+            what(&["x", "evidence", "--entries", "1000"]),
+            Ok(Some(What::Evidence { entries: 1000, json: None }))
+        ));
+        assert!(what(&["x", "evidence", "--entries", "0"]).is_err());
+        assert!(what(&["x", "--rounds", "2", "evidence"]).is_err());
     }
 }

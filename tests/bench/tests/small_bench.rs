@@ -70,3 +70,35 @@ fn too_little_room_is_told_before_anything_is_written() {
     assert!(!output.status.success() && text.contains("GB are free"), "{text}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_small_run_of_evidence_gives_every_figure() {
+    let dir = tempfile::tempdir().unwrap();
+    let json = dir.path().join("figures.json");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_adal-bench"));
+    command.args(["evidence", "--entries", "1300", "--json"]).arg(&json);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let figures: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    let figures = figures.as_array().unwrap();
+    let ids: BTreeSet<&str> = figures.iter().map(|f| f["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), figures.len(), "an id is used twice");
+    for figure in figures {
+        assert!(figure["value"].as_f64().unwrap() > 0.0, "{figure}");
+    }
+    for id in [
+        "hash",
+        "append",
+        "sign",
+        "inclusion/verify",
+        "consistency/prove",
+        "mirror",
+        "copy",
+        "witness/step",
+        "receipt/verify",
+        "size/slip",
+        "size/copy",
+    ] {
+        assert!(ids.contains(format!("evidence/{id}").as_str()), "{id} is missing");
+    }
+}

@@ -20,6 +20,24 @@ pub struct OfficeEnrolled {
     pub log_key: [u8; 32],
     /// Ed25519 public key of its witness.
     pub witness_key: [u8; 32],
+    /// Ed25519 public key of its mirror; `None` in records of before there was one.
+    pub mirror_key: Option<[u8; 32]>,
+}
+
+/// An office whose keys were lost got new ones: from now on the centre takes these, the log's from
+/// the named epoch on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfficeRekeyed {
+    /// The office's code.
+    pub code: OfficeCode,
+    /// The epoch of its log that the log key is for: a new one, behind all that are known.
+    pub epoch: u32,
+    /// Ed25519 public key of that epoch.
+    pub log_key: [u8; 32],
+    /// Ed25519 public key of its witness.
+    pub witness_key: [u8; 32],
+    /// Ed25519 public key of its mirror.
+    pub mirror_key: Option<[u8; 32]>,
 }
 
 facts! {
@@ -27,5 +45,7 @@ facts! {
     OfficeFact in Office, Office {
         /// An office joined.
         Enrolled(OfficeEnrolled) = 1, "office.enrolled";
+        /// An office got new keys.
+        Rekeyed(OfficeRekeyed) = 2, "office.rekeyed";
     }
 }

@@ -1,4 +1,4 @@
-//! Office: codes of offices and their enrolment.
+//! Office: codes of offices, their enrolment and their keys.
 
 mod code;
 mod facts;
@@ -7,7 +7,7 @@ mod rule;
 mod state;
 
 pub use code::{OfficeCode, OfficeCodeError};
-pub use facts::{OfficeEnrolled, OfficeFact};
-pub use request::{EnrolOffice, OfficeRequest};
+pub use facts::{OfficeEnrolled, OfficeFact, OfficeRekeyed};
+pub use request::{EnrolOffice, OfficeRequest, RekeyOffice};
 pub(crate) use rule::decide;
 pub use state::OfficeState;

@@ -158,6 +158,27 @@ impl SignedNote {
         }
         if found { Ok(()) } else { Err(NoteError::NotSigned) }
     }
+
+    /// Checks that one of several keys signed the text, as after a key was rotated, and returns the
+    /// first of them that did. A line of any of these keys that does not verify refuses the note
+    /// (signed-note, "Signatures").
+    ///
+    /// # Errors
+    /// [`NoteError::Kind`], [`NoteError::NotSigned`] or [`NoteError::Signature`].
+    pub fn verify_any<'k>(
+        &self,
+        logs: impl IntoIterator<Item = &'k Verifier>,
+    ) -> Result<&'k Verifier, NoteError> {
+        let mut signed = None;
+        for log in logs {
+            match self.verify(log) {
+                Ok(()) => signed = signed.or(Some(log)),
+                Err(NoteError::NotSigned) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        signed.ok_or(NoteError::NotSigned)
+    }
 }
 
 impl fmt::Display for SignedNote {

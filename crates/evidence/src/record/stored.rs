@@ -2,14 +2,12 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use super::BLIND;
 use super::codec::{self, Layout, RecordError};
+use super::decode;
 use super::header::Header;
+use super::leaf::Leaf;
+use super::{BLIND, payload_commitment};
 use crate::hash::{Hash, sha256_parts};
-use crate::merkle;
 
 /// A record that is not stored yet. Its `Debug` shows the header and lengths only.
 #[derive(Clone, PartialEq, Eq)]
@@ -75,7 +73,7 @@ impl Record {
     /// # Errors
     /// [`RecordError`] naming the field that breaks the format.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, RecordError> {
-        let (header, layout) = codec::decode(&bytes)?;
+        let (header, layout) = decode::decode(&bytes)?;
         Ok(Self { bytes, header, layout })
     }
 
@@ -143,17 +141,24 @@ impl Record {
         payload_commit(&self.bytes, self.layout)
     }
 
+    /// What the record commits to.
+    #[must_use]
+    pub fn leaf(&self) -> Leaf {
+        let (header, payload) = (self.header_commit(), self.payload_commit());
+        Leaf { seq: self.header.seq, header, payload }
+    }
+
     /// The log entry:
     /// `adal/leaf/v1\nseq <n>\nheader <base64>\npayload <base64>\n`, about 130 bytes.
     #[must_use]
     pub fn leaf_data(&self) -> Vec<u8> {
-        leaf_data(self.header.seq, &self.header_commit(), &self.payload_commit())
+        self.leaf().to_bytes()
     }
 
     /// The RFC 6962 leaf hash of [`Record::leaf_data`].
     #[must_use]
     pub fn leaf_hash(&self) -> Hash {
-        merkle::leaf_hash(&self.leaf_data())
+        self.leaf().hash()
     }
 }
 
@@ -178,7 +183,7 @@ impl<'a> RecordView<'a> {
     /// # Errors
     /// [`RecordError`] naming the field that breaks the format.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
-        let (header, layout) = codec::decode(bytes)?;
+        let (header, layout) = decode::decode(bytes)?;
         Ok(Self { bytes, header, layout })
     }
 
@@ -211,7 +216,7 @@ impl<'a> RecordView<'a> {
     pub fn leaf_hash(&self) -> Hash {
         let header = header_commit(self.bytes, self.layout);
         let payload = payload_commit(self.bytes, self.layout);
-        merkle::leaf_hash(&leaf_data(self.header.seq, &header, &payload))
+        Leaf { seq: self.header.seq, header, payload }.hash()
     }
 
     /// A record with a copy of the bytes.
@@ -251,11 +256,5 @@ fn header_commit(bytes: &[u8], layout: Layout) -> Hash {
 
 /// The commitment to the sealed part.
 fn payload_commit(bytes: &[u8], layout: Layout) -> Hash {
-    sha256_parts(&[b"adal/payload/v1\n", &bytes[layout.sealed..]])
-}
-
-/// The log entry.
-fn leaf_data(seq: u64, header: &Hash, payload: &Hash) -> Vec<u8> {
-    let (header, payload) = (STANDARD.encode(header), STANDARD.encode(payload));
-    format!("adal/leaf/v1\nseq {seq}\nheader {header}\npayload {payload}\n").into_bytes()
+    payload_commitment(&bytes[layout.sealed..])
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod parties;
+
 use std::convert::Infallible;
 
 use evidence::hash::Hash;

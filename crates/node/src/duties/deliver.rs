@@ -5,10 +5,8 @@
 //! crash nor a second run delivers twice.
 
 use domain::directive::{DispatchFact, DispatchIssued};
-use domain::ids::PersonId;
-use domain::permission::{Actor, Role};
 use domain::task::{DeliverTask, TaskRequest};
-use domain::{Fact, Post, Request};
+use domain::{Fact, Request};
 use evidence::record::Record;
 use journal::{Control, LogInfo, Transaction};
 use tracing::{Instrument, error, info};
@@ -90,7 +88,7 @@ async fn deliver(
     let span = tracing::info_span!("deliver task", office = %office.code);
     trace::adopt(&span, record.header().trace.as_ref());
     let directive = order.stream_id;
-    match decide::execute(office, &node_actor(office)?, order).instrument(span).await {
+    match decide::execute(office, &office.node_actor()?, order).instrument(span).await {
         Ok(_) => {
             info!(%directive, "directive delivered");
             Ok(())
@@ -133,17 +131,6 @@ fn order(record: &Record, info: &LogInfo, issued: DispatchIssued, cursor: Contro
 async fn advance(office: &Office, cursor: Control) -> Result<(), String> {
     let transaction = Transaction { controls: vec![cursor], ..Transaction::default() };
     office.writer.write(transaction).await.map(drop).map_err(|error| chain(&error))
-}
-
-/// The node itself: nobody's pseudonym, the post `<office>/node`.
-fn node_actor(office: &Office) -> Result<Actor, String> {
-    let post = format!("{}/node", office.logs.own);
-    Ok(Actor {
-        person: PersonId::new(Uuid::nil()),
-        post: Post::new(&post).map_err(|error| error.to_string())?,
-        role: Role::Node,
-        office: office.code.clone(),
-    })
 }
 
 #[cfg(test)]

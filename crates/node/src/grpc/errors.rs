@@ -14,6 +14,7 @@ use wire::field::{Invalid, Violation};
 use wire::status::Fault;
 
 use crate::decide::{ExecuteError, Receipt};
+use crate::epochs::EpochError;
 use crate::facts::FactsError;
 use crate::project::chain;
 use crate::seal::SealError;
@@ -27,6 +28,22 @@ pub fn field(name: &str, description: &str) -> Status {
         description: description.to_owned(),
     };
     Fault::Invalid(Invalid { violations: vec![violation] }).into()
+}
+
+/// A new epoch that could not be opened. What the operator needs is in the chain: files and
+/// folders of the node, nothing else.
+pub fn epoch(failure: &EpochError) -> Status {
+    match failure {
+        EpochError::Write(WriteError::ReadOnly { log, reason }) => {
+            Fault::ReadOnly { log: log.to_string(), reason: reason.clone() }.into()
+        }
+        EpochError::Write(WriteError::Stopped) => Fault::Stopping.into(),
+        EpochError::Write(WriteError::Refused(refused)) => commit(refused),
+        other => {
+            error!(error = chain(other), "change the key");
+            Status::failed_precondition(format!("the key was not changed: {}", chain(other)))
+        }
+    }
 }
 
 /// A command that recorded nothing; `request` is its name, with which the path of a field begins.

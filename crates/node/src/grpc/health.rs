@@ -9,11 +9,13 @@ use tonic::server::NamedService;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use wire::pb::command::v1::command_service_server::CommandServiceServer;
+use wire::pb::evidence::v1::evidence_service_server::EvidenceServiceServer;
 use wire::pb::operator::v1::operator_service_server::OperatorServiceServer;
 use wire::pb::query::v1::query_service_server::QueryServiceServer;
 use wire::pb::replication::v1::replication_service_server::ReplicationServiceServer;
 
 use crate::grpc::command::Commands;
+use crate::grpc::evidence::Proofs;
 use crate::grpc::operator::Operator;
 use crate::grpc::query::Queries;
 use crate::grpc::replication::Replication;
@@ -33,7 +35,9 @@ impl Health {
     /// Says how it is now. [`Health::tell`] is to follow.
     pub async fn begin(office: &Office, reporter: HealthReporter) -> Health {
         let command = CommandServiceServer::<Commands>::NAME;
-        let mut steady = vec!["", command, OperatorServiceServer::<Operator>::NAME];
+        let (operator, evidence) =
+            (OperatorServiceServer::<Operator>::NAME, EvidenceServiceServer::<Proofs>::NAME);
+        let mut steady = vec!["", command, operator, evidence];
         if office.code.is_centre() {
             steady.push(ReplicationServiceServer::<Replication>::NAME);
         }

@@ -2,7 +2,7 @@
 //!
 //! - [`listener`]: mutual TLS; knows who called before a handler runs.
 //! - [`access`]: whether the question is for the caller.
-//! - [`command`], [`query`], [`operator`], [`replication`]: the services.
+//! - [`command`], [`query`], [`operator`], [`evidence`], [`replication`]: the services.
 //! - [`errors`]: every failure as a status. `health`: which service serves.
 //! - `rows`, `pages`, [`sync`], `check`, `stat`, `backup`: what is shown and sent, as messages.
 
@@ -11,6 +11,7 @@ mod backup;
 mod check;
 pub mod command;
 pub mod errors;
+pub mod evidence;
 mod health;
 pub mod listener;
 pub mod operator;
@@ -22,8 +23,8 @@ pub mod server;
 pub mod stat;
 pub mod sync;
 
+use ::evidence::record::Record;
 use domain::Timestamp;
-use evidence::record::Record;
 use wire::pb::common::v1::Position;
 
 /// Microseconds since 1970 as the protobuf instant.

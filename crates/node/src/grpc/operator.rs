@@ -16,6 +16,7 @@ pub use wire::pb::operator::v1::get_record_request::Record as Wanted;
 use wire::pb::operator::v1::operator_service_server::OperatorService;
 use wire::status::Fault;
 
+use crate::epochs::{self, Rotated};
 use crate::grpc::{access, backup, check, errors, pages, stat, sync};
 use crate::link::store;
 use crate::office::{Office, SharedOffice};
@@ -23,11 +24,13 @@ use crate::project;
 use crate::supervisor::OnEnd;
 
 /// Who may look at logs: people who run, lead or check an office.
-const LOOK: [Role; 4] = [Role::Operator, Role::Chief, Role::National, Role::Auditor];
+pub(crate) const LOOK: [Role; 4] = [Role::Operator, Role::Chief, Role::National, Role::Auditor];
 /// Who may have work done: checks and rebuilds cost the machine.
 const UPKEEP: [Role; 2] = [Role::Operator, Role::Auditor];
 /// Who may take everything that is stored out of the office, open bodies and sealed parts alike.
 const BACKUP: [Role; 1] = [Role::Operator];
+/// Who may change the key of the office's logs.
+const KEYS: [Role; 1] = [Role::Operator];
 /// Records read from the journal at once.
 const BATCH: usize = 256;
 /// Bytes read from the journal at once.
@@ -177,6 +180,35 @@ impl OperatorService for Operator {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answer))))
     }
+
+    async fn rotate_key(
+        &self,
+        request: Request<pb::RotateKeyRequest>,
+    ) -> Result<Response<pb::RotateKeyResponse>, Status> {
+        access::person_with(request.extensions(), &self.office, &KEYS)?;
+        if request.into_inner().office != self.office.code.as_str() {
+            let text = format!("is not this office; this node is that of {}", self.office.code);
+            return Err(errors::field("office", &text));
+        }
+        let logs = epochs::rotate(&self.office).await.map_err(|error| errors::epoch(&error))?;
+        Ok(Response::new(rotated(&self.office, &logs)))
+    }
+}
+
+/// The logs that went on under a new key, as a message.
+fn rotated(office: &Office, logs: &[Rotated]) -> pb::RotateKeyResponse {
+    let row = |rotated: &Rotated| {
+        let name = evidence::log::origin(&office.options.domain, &rotated.log, rotated.epoch);
+        let key = evidence::note::Verifier::log(&name, &rotated.key);
+        pb::RotatedLog {
+            log: rotated.log.to_string(),
+            closed_epoch: rotated.closed,
+            closed_size: rotated.size,
+            epoch: rotated.epoch,
+            verifier_key: key.map(|key| key.to_string()).unwrap_or_default(),
+        }
+    };
+    pb::RotateKeyResponse { logs: logs.iter().map(row).collect() }
 }
 
 struct Reading {

@@ -10,11 +10,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use wire::pb::command::v1::command_service_server::CommandServiceServer;
+use wire::pb::evidence::v1::evidence_service_server::EvidenceServiceServer;
 use wire::pb::operator::v1::operator_service_server::OperatorServiceServer;
 use wire::pb::query::v1::query_service_server::QueryServiceServer;
 use wire::pb::replication::v1::replication_service_server::ReplicationServiceServer;
 
 use crate::grpc::command::Commands;
+use crate::grpc::evidence::Proofs;
 use crate::grpc::health::Health;
 use crate::grpc::listener;
 use crate::grpc::operator::Operator;
@@ -28,6 +30,16 @@ const CALL_BYTES: usize = 1024 * 1024;
 /// HTTP/2 keep-alive, as on the calling side: a dead peer is noticed within the sum of both.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A service for people: questions are small, answers may be long.
+macro_rules! for_people {
+    ($service:expr) => {
+        $service
+            .max_decoding_message_size(CALL_BYTES)
+            .accept_compressed(CompressionEncoding::Zstd)
+            .send_compressed(CompressionEncoding::Zstd)
+    };
+}
 
 /// Binds the address and serves until shutdown. Returns the address that was bound.
 pub async fn serve(
@@ -55,24 +67,10 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(KEEP_ALIVE_LIMIT))
         .add_service(health_service)
         .add_service(reflection)
-        .add_service(
-            CommandServiceServer::new(Commands::new(office.clone()))
-                .max_decoding_message_size(CALL_BYTES)
-                .accept_compressed(zstd)
-                .send_compressed(zstd),
-        )
-        .add_service(
-            QueryServiceServer::new(Queries::new(office.clone()))
-                .max_decoding_message_size(CALL_BYTES)
-                .accept_compressed(zstd)
-                .send_compressed(zstd),
-        )
-        .add_service(
-            OperatorServiceServer::new(Operator::new(office.clone()))
-                .max_decoding_message_size(CALL_BYTES)
-                .accept_compressed(zstd)
-                .send_compressed(zstd),
-        );
+        .add_service(for_people!(CommandServiceServer::new(Commands::new(office.clone()))))
+        .add_service(for_people!(QueryServiceServer::new(Queries::new(office.clone()))))
+        .add_service(for_people!(OperatorServiceServer::new(Operator::new(office.clone()))))
+        .add_service(for_people!(EvidenceServiceServer::new(Proofs::new(office.clone()))));
     if office.code.is_centre() {
         router = router.add_service(
             ReplicationServiceServer::new(Replication::new(office.clone()))

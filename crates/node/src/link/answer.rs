@@ -11,7 +11,7 @@ use tonic::{Status, Streaming};
 use tracing::{info, warn};
 use wire::pb::replication::v1::Frame;
 
-use crate::link::driver::{Driver, Ended, Told};
+use crate::link::driver::{Driver, Ended, Round, Told};
 use crate::link::plan::{self, PlanError};
 use crate::office::{Office, SharedOffice};
 use crate::project::chain;
@@ -55,7 +55,9 @@ pub async fn run(
         }
     };
     let (inbound, told, from) = (Box::pin(inbound), Told::default(), peer.clone());
-    let driver = Driver { office, session, peer: from, inbound, outbound, stop, began, told };
+    let round = Round::default();
+    let driver =
+        Driver { office, session, peer: from, inbound, outbound, stop, began, told, round };
     match driver.run().await {
         Ended::Closed(Close::ShutDown) | Ended::Stopped => {}
         Ended::Closed(close @ Close::NewEpoch { .. }) => {

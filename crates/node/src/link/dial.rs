@@ -16,7 +16,7 @@ use wire::client::{ConnectError, Target};
 use wire::pb::replication::v1::replication_service_client::ReplicationServiceClient;
 
 use crate::grpc::replication::{FRAME_BYTES, FRAMES};
-use crate::link::driver::{Driver, Ended, Told, describe};
+use crate::link::driver::{Driver, Ended, Round, Told, describe};
 use crate::link::plan::{self, PlanError};
 use crate::office::SharedOffice;
 use crate::project::chain;
@@ -130,8 +130,9 @@ async fn make(
     let began = Instant::now();
     let config = plan::to_centre(office, centre).await?;
     let session = Session::new(config, Now { mono: 0, unix: office.clock.now() })?;
-    let (office, peer, told) = (office.clone(), centre.clone(), Told::default());
-    Ok((turn, Driver { office, session, peer, inbound, outbound, stop, began, told }))
+    let (office, peer) = (office.clone(), centre.clone());
+    let (told, round) = (Told::default(), Round::default());
+    Ok((turn, Driver { office, session, peer, inbound, outbound, stop, began, told, round }))
 }
 
 /// With TLS 1.3 a refused client certificate shows only after the hand-shake, as an alert or as a

@@ -5,6 +5,9 @@
 //! what is to be stored goes to the writer in the order of the actions, and a link ends only after
 //! the writer has answered, so that the next one plans from what is stored.
 
+mod reading;
+mod witness;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -15,29 +18,26 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
 use journal::{CommitError, ReadError, Transaction};
 use replication::action::{
-    Action, Close, CommitBatch, CommitTicket, CosignatureKind, EntriesRead, Failure, Fault,
-    Greeted, NewEpoch, PersistHead, PersistTicket, ReadEntries, SignHead, SignedHead,
-    StoreCosignature,
+    Action, Close, CommitBatch, CommitTicket, CosignatureKind, Failure, Fault, Greeted, NewEpoch,
+    PersistHead, PersistTicket, StoreCosignature, WitnessTicket,
 };
 use replication::limits::BATCHES_IN_FLIGHT;
 use replication::{Now, RefusalCode, Session};
-use telemetry::metrics::Flow;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::{error, info, warn};
 use wire::pb::replication::v1::Frame;
 
-use crate::duties::keep::heed;
-use crate::heads::{self, SignError};
 use crate::link::store::{self, Head};
-use crate::office::{Office, SharedOffice};
+use crate::link::successor;
+use crate::office::SharedOffice;
 use crate::project::chain;
-use crate::trace;
 use crate::writer::{Submitted, WriteError};
 
-/// Records read for one batch; its bytes are bounded by the session.
-const BATCH_RECORDS: usize = 4_096;
+use reading::{arrival_spans, failure, read_entries, sign};
+pub use witness::{OTHER_VIEW, Round};
+
 /// How often the status that operators see is renewed while nothing happens.
 pub const STATUS_EVERY: Duration = Duration::from_millis(500);
 /// Frames waiting for the peer beyond which nothing more is read from it.
@@ -81,6 +81,8 @@ pub struct Driver {
     pub began: Instant,
     /// Faults that were told on this link.
     pub told: Told,
+    /// What was asked and passed on over this link.
+    pub round: Round,
 }
 
 /// Faults that were told on one link, so that a peer that repeats itself fills no log file.
@@ -100,6 +102,7 @@ impl Told {
 enum Stored {
     Head(PersistTicket, Result<(), Failure>),
     Batch(CommitTicket, Result<(), Failure>),
+    Witness(WitnessTicket, Result<(), Failure>),
 }
 
 /// What ended a wait.
@@ -110,6 +113,8 @@ enum Woken {
     Stored(Stored),
     Frame(Frame),
     Grown,
+    /// A note has changed.
+    Notes,
     Time,
 }
 
@@ -132,8 +137,13 @@ impl Driver {
 
     async fn drive(&mut self, outgoing: &mut VecDeque<Frame>, storing: &mut Storing) -> Ended {
         let mut grown = self.office.writer.grown();
+        let mut notes = self.office.notes.changed();
         let stopping = self.office.supervisor.stopping();
         loop {
+            if self.round.is_due(notes.has_changed().unwrap_or(false)) {
+                notes.mark_unchanged();
+                self.go_round().await;
+            }
             if let Some(ended) = self.carry_out(outgoing, storing).await {
                 return ended;
             }
@@ -163,6 +173,7 @@ impl Driver {
                     Ok(_) => Woken::Grown,
                     Err(_) => Woken::Replaced,
                 },
+                Ok(()) = notes.changed() => Woken::Notes,
                 () = tokio::time::sleep(wake) => Woken::Time,
             };
             match woken {
@@ -172,7 +183,7 @@ impl Driver {
                 Woken::Stored(stored) => self.answer_stored(stored),
                 Woken::Frame(frame) => self.receive(frame),
                 Woken::Grown => self.tell_growth(),
-                Woken::Time => {}
+                Woken::Notes | Woken::Time => {}
             }
             let now = self.now();
             self.session.tick(now);
@@ -220,7 +231,10 @@ impl Driver {
             let now = self.now();
             match action {
                 Action::Send(message) => outgoing.push_back(wire::encode_frame(message)),
-                Action::Greeted(greeted) => self.greet(greeted),
+                Action::Greeted(greeted) => {
+                    self.round.look_again();
+                    self.greet(greeted);
+                }
                 Action::ReadRoot(ask) => {
                     let root = self.office.journal.root_at(&ask.log, ask.epoch, ask.size);
                     self.session.root_read(now, ask.ticket, root.map_err(|e| failure(&e)));
@@ -244,7 +258,17 @@ impl Driver {
                     }
                 }
                 Action::StoreCosignature(line) => self.keep_cosignature(line).await,
-                Action::NewEpoch(opened) => self.open_mirror(opened).await,
+                Action::Mirrored(mirrored) => self.mirrored(mirrored),
+                Action::ProveHead(ask) => self.prove_head(ask),
+                Action::Countersigned(signed) => self.countersigned(signed).await,
+                Action::ReadRegister(ask) => self.read_register(ask),
+                Action::PersistWitness(ask) => {
+                    if let Err(stopped) = self.persist_witness(ask, storing).await {
+                        return Some(stopped);
+                    }
+                }
+                Action::TakeCosignature(line) => self.take_cosignature(line).await,
+                Action::NewEpoch(new) => self.take_up(new).await,
                 Action::Fault(fault) => {
                     if let Err(ended) = self.keep_fault(fault).await {
                         return Some(ended);
@@ -302,16 +326,18 @@ impl Driver {
         match stored {
             Stored::Head(ticket, outcome) => self.session.head_persisted(now, ticket, outcome),
             Stored::Batch(ticket, outcome) => self.session.stored(now, ticket, outcome),
+            Stored::Witness(ticket, outcome) => {
+                self.session.witness_persisted(now, ticket, outcome);
+            }
         }
     }
 
-    /// Begins to mirror an epoch that the peer has opened. If it fails, the next link tries again.
-    async fn open_mirror(&self, NewEpoch { log, epoch }: NewEpoch) {
+    /// Begins to mirror an epoch that the peer has opened, if its key is one to believe.
+    async fn take_up(&mut self, NewEpoch { ticket, log, epoch, succession }: NewEpoch) {
         info!(peer = %self.peer, %log, epoch, "the peer has opened a new epoch of its log");
-        if let Err(error) = self.office.journal.ensure_mirror(&log, epoch).await {
-            heed(&self.office, &error);
-            error!(error = chain(&error), "open the mirror of a new epoch");
-        }
+        let answer = successor::take_up(&self.office, log, epoch, succession).await;
+        let now = self.now();
+        self.session.epoch_opened(now, ticket, answer);
     }
 
     /// Keeps a cosignature. It is lost at worst, and the next link brings another.
@@ -319,6 +345,7 @@ impl Driver {
         let note = format!("{}{}", line.note, line.line);
         let at = self.office.clock.now();
         let Some(head) = store::head_of_note(&note, at) else { return };
+        self.keep_line(&line).await;
         self.office.metrics.cosigned(match line.kind {
             CosignatureKind::Witness => "witness",
             CosignatureKind::Mirror => "mirror",
@@ -335,8 +362,9 @@ impl Driver {
     /// read-only, the link ends: the next one meets them again.
     async fn keep_fault(&mut self, fault: Fault) -> Result<(), Ended> {
         self.office.metrics.log_refused(fault.code.as_str());
-        let status = self.session.status(self.now());
-        if !status.logs.iter().any(|log| (&log.log, log.epoch) == (&fault.log, fault.epoch)) {
+        // What it was a further witness of is this office's affair too.
+        let witnessed = || store::witnessed(&self.office, &fault.log, fault.epoch).is_some();
+        if !self.session.concerns(&fault.log, fault.epoch) && !witnessed() {
             if !std::mem::replace(&mut self.told.foreign, true) {
                 warn!(peer = %self.peer, log = %fault.log, text = fault.text, "a log of no link");
             }
@@ -389,72 +417,6 @@ async fn settle<T>(peer: &domain::OfficeCode, mut storing: FuturesOrdered<BoxFut
     }
 }
 
-fn sign(office: &Office, ask: &SignHead) -> Result<SignedHead, Failure> {
-    let signed = heads::sign(office, &ask.log, ask.epoch, ask.size);
-    let note = signed.map_err(|error| match error {
-        SignError::Read(error) => failure(&error),
-        SignError::Note(error) => {
-            error!(error = chain(&error), "sign a head");
-            Failure::Internal
-        }
-    })?;
-    let proof = proof(office, &ask.log, ask.epoch, ask.old_size, ask.size)?;
-    Ok(SignedHead { note, proof })
-}
-
-fn read_entries(office: &Office, ask: &ReadEntries) -> Result<EntriesRead, Failure> {
-    let left = usize::try_from(ask.head_size.saturating_sub(ask.from)).unwrap_or(usize::MAX);
-    let most = BATCH_RECORDS.min(left);
-    let read = office.journal.range(&ask.log, ask.epoch, ask.from, most, ask.max_bytes);
-    let records = read.map_err(|error| failure(&error))?;
-    if records.is_empty() {
-        return Err(Failure::Internal);
-    }
-    for record in &records {
-        if let Some(context) = &record.header().trace {
-            let span = tracing::info_span!("replicate.send", office = %office.code,
-                log = %ask.log, seq = record.header().seq);
-            trace::adopt(&span, Some(context));
-            span.in_scope(|| {});
-        }
-    }
-    let bytes: usize = records.iter().map(|record| record.bytes().len()).sum();
-    office.metrics.batch_sent(flow(office), records.len() as u64, bytes as u64);
-    let end = ask.from + records.len() as u64;
-    let proof = proof(office, &ask.log, ask.epoch, end, ask.head_size)?;
-    let records = records.into_iter().map(evidence::record::Record::into_bytes).collect();
-    Ok(EntriesRead { records, proof })
-}
-
-/// Which way the logs of this office go.
-fn flow(office: &Office) -> Flow {
-    if office.code.is_centre() { Flow::Down } else { Flow::Up }
-}
-
-fn proof(
-    office: &Office,
-    log: &LogName,
-    epoch: u32,
-    old: u64,
-    new: u64,
-) -> Result<Vec<evidence::hash::Hash>, Failure> {
-    if old == 0 || old == new {
-        return Ok(Vec::new());
-    }
-    office.journal.consistency(log, epoch, old, new).map_err(|error| failure(&error))
-}
-
-fn arrival_spans(office: &Office, ask: &CommitBatch) -> Vec<tracing::Span> {
-    let traced = ask.batch.records().iter().filter_map(|record| {
-        let context = record.header().trace.as_ref()?;
-        let span = tracing::info_span!("replicate.store", office = %office.code,
-            log = %record.header().log, seq = record.header().seq);
-        trace::adopt(&span, Some(context));
-        Some(span)
-    });
-    traced.collect()
-}
-
 async fn outcome(submitted: Submitted) -> Result<(), Failure> {
     let Err(error) = submitted.outcome().await else { return Ok(()) };
     Err(match &error {
@@ -468,14 +430,6 @@ async fn outcome(submitted: Submitted) -> Result<(), Failure> {
             Failure::Internal
         }
     })
-}
-
-fn failure(error: &ReadError) -> Failure {
-    error!(error = chain(error), "read for the peer");
-    match error {
-        ReadError::Damaged { .. } => Failure::Damaged,
-        _ => Failure::Internal,
-    }
 }
 
 /// What the transport says, with the causes.

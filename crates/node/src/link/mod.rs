@@ -3,6 +3,7 @@
 //! - [`plan`]: which logs go over a link, in which direction, and what is held of them.
 //! - [`driver`]: runs one `replication::Session` over one stream of frames.
 //! - [`dial`]: the region's side: dial, run, pause, dial again.
+//! - [`successor`]: whether a new epoch of a mirrored log is taken up.
 //! - [`answer`]: the centre's side: who may connect, one link per office.
 
 pub mod answer;
@@ -10,6 +11,7 @@ pub mod dial;
 pub mod driver;
 pub mod plan;
 pub mod store;
+pub mod successor;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,6 +92,15 @@ impl Links {
             peer.turn.clone()
         });
         turn.lock_owned().await
+    }
+
+    /// Asks a present link to `office` to end; the office that dials makes a new one.
+    pub fn end(&self, office: &OfficeCode) {
+        self.with(office, |peer| {
+            if let Some(present) = peer.present.take() {
+                present.cancel();
+            }
+        });
     }
 
     /// The peer said hello. An error says that two machines claim to be this office: a process

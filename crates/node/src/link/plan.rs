@@ -7,11 +7,13 @@ use evidence::log::{LogName, LogNameError};
 use evidence::merkle::Frontier;
 use evidence::note::{NoteError, Signer, Verifier};
 use journal::{CommitError, LogInfo, Role};
-use replication::{CosignatureKind, MirroredLog, OwnLog, SessionConfig};
+use replication::{CosignatureKind, MirroredLog, OwnLog, SessionConfig, WitnessedHead};
 use thiserror::Error;
 
 use crate::duties::keep::heed;
+use crate::epochs;
 use crate::heads;
+use crate::keys;
 use crate::link::store::{self, Head};
 use crate::office::{Office, downlink, own_log};
 
@@ -46,7 +48,7 @@ pub async fn to_centre(office: &Office, centre: &OfficeCode) -> Result<SessionCo
         ensure_mirror(office, log).await?;
     }
     let mirrored = [&office.logs.all, &down];
-    let peer = PeerKeys { log: &keys.log, witness: &keys.witness, mirror: Some(&keys.mirror) };
+    let peer = PeerKeys { witness: &keys.witness, mirror: Some(&keys.mirror) };
     config(office, centre, &[&office.logs.own], &mirrored, &peer)
 }
 
@@ -56,13 +58,12 @@ pub async fn to_region(office: &Office, region: &OfficeCode) -> Result<SessionCo
     let enrolled =
         known.offices.get(region).ok_or_else(|| PlanError::NotEnrolled(region.clone()))?;
     let (up, down) = (own_log(region)?, downlink(region)?);
-    let opened = office.journal.ensure_own_log(&down, 1).await;
-    opened.inspect_err(|error| heed(office, error))?;
+    epochs::open_downlink(office, &down).await?;
     ensure_mirror(office, &up).await?;
     let own = [&office.logs.all, &down];
-    // A region witnesses the centre's heads; as a mirror it is not enrolled, so those lines are
-    // not kept (DECISIONS.md).
-    let peer = PeerKeys { log: &enrolled.log_key, witness: &enrolled.witness_key, mirror: None };
+    // An office that was enrolled without its mirror key gives lines as a mirror that are not kept.
+    let mirror = enrolled.mirror_key.as_ref();
+    let peer = PeerKeys { witness: &enrolled.witness_key, mirror };
     config(office, region, &own, &[&up], &peer)
 }
 
@@ -72,9 +73,8 @@ async fn ensure_mirror(office: &Office, log: &LogName) -> Result<(), CommitError
     opened.inspect_err(|error| heed(office, error))
 }
 
-/// The peer's public keys.
+/// The peer's public keys as witness and mirror.
 struct PeerKeys<'a> {
-    log: &'a [u8; 32],
     witness: &'a [u8; 32],
     mirror: Option<&'a [u8; 32]>,
 }
@@ -96,11 +96,11 @@ fn config(
     };
     let mut own_logs = Vec::new();
     for info in of(own, Role::Own) {
-        own_logs.push(own_log_of(office, peer, &info)?);
+        own_logs.extend(own_log_of(office, peer, &info)?);
     }
     let mut mirrored_logs = Vec::new();
     for info in of(mirrored, Role::Mirror) {
-        mirrored_logs.push(mirrored_log_of(office, &info, keys.log)?);
+        mirrored_logs.extend(mirrored_log_of(office, &info)?);
     }
     let verifier =
         |kind: &str, key: &[u8; 32]| Verifier::cosigner(&format!("{domain}/{kind}/{there}"), key);
@@ -122,12 +122,25 @@ fn config(
         peer_mirror: keys.mirror.map(|key| verifier("mirror", key)).transpose()?,
         own: own_logs,
         mirrored: mirrored_logs,
+        witnessed: witnessed(office),
         limits: office.options.replication.limits(),
     })
 }
 
+/// Heads of which this office is a further witness, for the hello.
+fn witnessed(office: &Office) -> Vec<WitnessedHead> {
+    let all = store::all_witnessed(office).into_iter();
+    all.map(|(log, epoch, head)| WitnessedHead { log, epoch, note: head.note }).collect()
+}
+
 /// The cosigned heads are read first: they never cover more than the size that is read after.
-fn own_log_of(office: &Office, peer: &OfficeCode, info: &LogInfo) -> Result<OwnLog, NoteError> {
+/// `None` for a closed epoch of which not even the public key is known any more.
+fn own_log_of(
+    office: &Office,
+    peer: &OfficeCode,
+    info: &LogInfo,
+) -> Result<Option<OwnLog>, NoteError> {
+    let Some(key) = keys::log_key(office, &info.log, info.epoch) else { return Ok(None) };
     let stored = |kind| {
         let head = store::cosigned_by(office, &info.log, info.epoch, kind, peer.as_str());
         head.map(|head| head.size)
@@ -136,25 +149,34 @@ fn own_log_of(office: &Office, peer: &OfficeCode, info: &LogInfo) -> Result<OwnL
     let mirrored = stored(CosignatureKind::Mirror);
     let now = office.journal.log(&info.log, info.epoch);
     let (size, root) = now.map_or((info.size, info.root), |now| (now.size, now.root));
-    let verifier = heads::log_signer(office, &info.log, info.epoch)?.verifier();
     let (log, epoch) = (info.log.clone(), info.epoch);
-    Ok(OwnLog { log, epoch, verifier, size, root, witnessed, mirrored })
+    Ok(Some(OwnLog {
+        verifier: heads::log_verifier(&office.options.domain, &log, epoch, &key)?,
+        succession: keys::statement_note(office, &log, epoch),
+        keyless: keys::signing_seed(office, &log, epoch).is_none(),
+        log,
+        epoch,
+        size,
+        root,
+        witnessed,
+        mirrored,
+    }))
 }
 
-fn mirrored_log_of(
-    office: &Office,
-    info: &LogInfo,
-    key: &[u8; 32],
-) -> Result<MirroredLog, NoteError> {
+/// `None` where the epoch's key is not known: nothing of it may be believed.
+fn mirrored_log_of(office: &Office, info: &LogInfo) -> Result<Option<MirroredLog>, NoteError> {
+    let Some(key) = keys::log_key(office, &info.log, info.epoch) else { return Ok(None) };
     let (frontier, head) = held(office, &info.log, info.epoch, || {});
-    Ok(MirroredLog {
+    Ok(Some(MirroredLog {
         log: info.log.clone(),
         epoch: info.epoch,
-        verifier: heads::log_verifier(&office.options.domain, &info.log, info.epoch, key)?,
+        verifier: heads::log_verifier(&office.options.domain, &info.log, info.epoch, &key)?,
+        closed_at: keys::closed_at(office, &info.log, info.epoch),
+        frozen: store::frozen(office, &info.log, info.epoch),
         frontier,
         head_at: head.as_ref().map(|head| head.at),
         head: head.map(|head| head.note),
-    })
+    }))
 }
 
 /// What is stored of a mirror. The records are read before the head: a head is durable before the
@@ -173,8 +195,37 @@ fn held(
 
 #[cfg(test)]
 mod tests {
+    use replication::action::Fault;
+    use replication::{Party, RefusalCode};
+
     use super::*;
     use crate::testing;
+    use crate::testing::network::Network;
+
+    /// The evidence of a fork outlives the link and the process that met it.
+    #[tokio::test]
+    async fn a_mirror_of_two_histories_is_planned_as_frozen() {
+        let network = Network::of(&["KZ-75"]).await;
+        let office = &network.centre.office;
+        let region = "KZ-75".parse().unwrap();
+        let frozen = async || to_region(office, &region).await.unwrap().mirrored[0].frozen.clone();
+        for (found_by, text) in [(Party::Peer, None), (Party::Us, Some("two histories"))] {
+            let fault = Fault {
+                log: testing::log("kz-75"),
+                epoch: 1,
+                own: false,
+                code: RefusalCode::Fork,
+                found_by,
+                text: "two histories".to_owned(),
+                notes: vec!["one".to_owned(), "other".to_owned()],
+                proof: Vec::new(),
+            };
+            let controls = store::evidence(office, &fault);
+            let transaction = journal::Transaction { controls, ..Default::default() };
+            office.writer.write(transaction).await.unwrap();
+            assert_eq!(frozen().await.as_deref(), text, "{found_by:?}");
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_commit_during_the_plan_makes_no_mirror_look_damaged() {

@@ -5,13 +5,16 @@
 //! |---|---|
 //! | `head/<log>/<epoch>` | newest accepted head of a mirrored log |
 //! | `cosigned/<log>/<epoch>/<kind>/<peer>` | newest head of an own log with the peer's line |
-//! | `fault/<log>/<epoch>/<code>` | evidence of a fork or rollback, the first one is kept |
+//! | `succession/<log>/<epoch>` | whence the epoch's key is known, see [`crate::keys`] |
+//! | `witness/<log>/<epoch>` | newest head that was co-signed as a further witness |
+//! | `note/<log>/<epoch>/<slot>` | a head with its lines: [`crate::notes`] |
+//! | `fault/<log>/<epoch>/<code>/<us or peer>/<digest>` | evidence of a fault, by who found it |
 //! | `readonly/<log>/<epoch>` | why an epoch of an own log accepts no more facts |
 //!
 //! Every head is `version u8 = 1 | time i64 | size u64 | root [32] | note text`, big-endian.
 
 use evidence::checkpoint::Checkpoint;
-use evidence::hash::Hash;
+use evidence::hash::{Hash, hex, sha256};
 use evidence::log::LogName;
 use journal::{Control, Role};
 use replication::action::Fault;
@@ -38,7 +41,8 @@ pub struct Head {
 }
 
 impl Head {
-    fn encode(&self) -> Vec<u8> {
+    /// The bytes of the control fact.
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FIXED + self.note.len());
         bytes.push(VERSION);
         bytes.extend_from_slice(&self.at.to_be_bytes());
@@ -48,7 +52,8 @@ impl Head {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<Head> {
+    /// The head of a control fact; `None` for another version of the format.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Head> {
         let (fixed, note) = bytes.split_at_checked(FIXED)?;
         if fixed[0] != VERSION {
             return None;
@@ -74,6 +79,33 @@ pub fn accepted(office: &Office, log: &LogName, epoch: u32) -> Option<Head> {
 
 fn accepted_key(log: &LogName, epoch: u32) -> Vec<u8> {
     format!("head/{log}/{epoch}").into_bytes()
+}
+
+const WITNESS: &str = "witness/";
+
+fn witness_key(log: &LogName, epoch: u32) -> Vec<u8> {
+    format!("{WITNESS}{log}/{epoch}").into_bytes()
+}
+
+/// The control fact that keeps a head of which this office is a further witness.
+pub fn witness(log: &LogName, epoch: u32, head: &Head) -> Control {
+    Control { key: witness_key(log, epoch), value: head.encode() }
+}
+
+/// The newest head of which this office is a further witness.
+pub fn witnessed(office: &Office, log: &LogName, epoch: u32) -> Option<Head> {
+    Head::decode(&office.journal.control(&witness_key(log, epoch))?)
+}
+
+/// All of them, by log.
+pub fn all_witnessed(office: &Office) -> Vec<(LogName, u32, Head)> {
+    let stored = office.journal.controls(WITNESS.as_bytes()).into_iter();
+    let read = stored.filter_map(|(key, value)| {
+        let key = String::from_utf8(key).ok()?;
+        let (log, epoch) = key.strip_prefix(WITNESS)?.rsplit_once('/')?;
+        Some((log.parse().ok()?, epoch.parse().ok()?, Head::decode(&value)?))
+    });
+    read.collect()
 }
 
 /// The control fact that keeps a cosignature of an own log's head.
@@ -136,6 +168,10 @@ pub fn newest_note(office: &Office, log: &LogName, epoch: u32) -> Option<String>
     if info.role == journal::Role::Mirror {
         return accepted(office, log, epoch).map(|head| head.note);
     }
+    let kept = office.notes.of(office, log, epoch).into_iter();
+    if let Some(kept) = kept.map(|kept| kept.head).find(|head| head.size == info.size) {
+        return Some(kept.note);
+    }
     let mut note = signed_now(office, log, epoch, info.size, info.root)?.note;
     for kind in [CosignatureKind::Witness, CosignatureKind::Mirror] {
         let head = cosigned(office, log, epoch, kind).filter(|head| head.size == info.size);
@@ -169,7 +205,11 @@ pub fn evidence(office: &Office, fault: &Fault) -> Vec<Control> {
         return Vec::new();
     }
     let contradicts = contradicts(fault);
-    let mut controls: Vec<_> = fault_control(office, fault).into_iter().collect();
+    let found = Found { code: fault.code.as_str(), by: fault.found_by, text: &fault.text };
+    let proof: String = fault.proof.iter().map(|hash| format!("{}\n", hex(hash))).collect();
+    let notes = fault.notes.iter().cloned().chain([proof]);
+    let control = kept(office, (&fault.log, fault.epoch), &found, notes);
+    let mut controls: Vec<_> = control.into_iter().collect();
     if contradicts && !controls.is_empty() {
         office.metrics.fork_met();
     }
@@ -181,19 +221,120 @@ pub fn evidence(office: &Office, fault: &Fault) -> Vec<Control> {
     controls
 }
 
-/// The control fact that keeps evidence of a fault; `None` if there is one of its kind already.
-fn fault_control(office: &Office, fault: &Fault) -> Option<Control> {
-    let key = format!("fault/{}/{}/{}", fault.log, fault.epoch, fault.code).into_bytes();
-    if office.journal.control(&key).is_some() {
+const FAULT: &str = "fault/";
+/// Pieces of evidence that are kept of one kind of fault of an epoch, of each finder.
+const KEPT: usize = 16;
+
+fn fault_folder(log: &LogName, epoch: u32, code: &str) -> String {
+    format!("{FAULT}{log}/{epoch}/{code}")
+}
+
+fn party_name(party: Party) -> &'static str {
+    match party {
+        Party::Us => "us",
+        Party::Peer => "peer",
+    }
+}
+
+/// A fault that was found. What a peer says takes no place of what was found here.
+struct Found<'a> {
+    code: &'a str,
+    by: Party,
+    text: &'a str,
+}
+
+/// The control fact that keeps evidence of a fault that was found here: its time, its text, and the
+/// notes and lines that show it. `None` if they are kept already, or [`KEPT`] others are.
+pub fn fault_control(
+    office: &Office,
+    at: (&LogName, u32),
+    code: &str,
+    text: &str,
+    notes: impl IntoIterator<Item = String>,
+) -> Option<Control> {
+    kept(office, at, &Found { code, by: Party::Us, text }, notes)
+}
+
+/// The control fact that keeps evidence of a fault: its time, its text, and the notes and lines
+/// that show it. `None` if these notes are kept already, if nothing shows the fault and one of its
+/// kind and finder is kept, or if [`KEPT`] are.
+fn kept(
+    office: &Office,
+    (log, epoch): (&LogName, u32),
+    found: &Found<'_>,
+    notes: impl IntoIterator<Item = String>,
+) -> Option<Control> {
+    let notes: String = notes.into_iter().map(|note| format!("\n{note}")).collect();
+    let folder = fault_folder(log, epoch, found.code);
+    let folder = format!("{folder}/{}/", party_name(found.by));
+    let key = format!("{folder}{}", hex(&sha256(notes.as_bytes()))).into_bytes();
+    let kept = office.journal.controls(folder.as_bytes());
+    let shows_nothing = notes.trim().is_empty();
+    let is_known = kept.iter().any(|(known, _)| *known == key);
+    if is_known || kept.len() >= KEPT || (shows_nothing && !kept.is_empty()) {
         return None;
     }
-    let mut text = format!("time {}\n{}\n", office.clock.now(), fault.text);
-    fault.notes.iter().for_each(|note| text.push_str(&format!("\n{note}")));
-    for hash in &fault.proof {
-        text.push_str(&hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        text.push('\n');
-    }
-    Some(Control { key, value: text.into_bytes() })
+    let value = format!("time {}\n{}\n{notes}", office.clock.now(), found.text);
+    Some(Control { key, value: value.into_bytes() })
+}
+
+/// Why this epoch of somebody else's log is frozen: two histories of it were seen here. `None`: it
+/// is not; what a peer says of two histories freezes nothing.
+pub fn frozen(office: &Office, log: &LogName, epoch: u32) -> Option<String> {
+    let is_proof = |fault: &&KeptFault| fault.epoch == epoch && fault.found_by == Party::Us;
+    let folder = fault_folder(log, epoch, RefusalCode::Fork.as_str());
+    let faults = kept_faults(office, &folder);
+    faults.iter().filter(|fault| fault.log == *log).find(is_proof).map(|fault| fault.text.clone())
+}
+
+/// A fault of which evidence is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptFault {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// What kind of fault.
+    pub code: String,
+    /// Who found it.
+    pub found_by: Party,
+    /// When it was first kept, microseconds since 1970.
+    pub at: i64,
+    /// What happened and what to do.
+    pub text: String,
+}
+
+/// Every kind of fault of which evidence is kept, once per epoch: the first that was found here, or
+/// where none was, the first that a peer told.
+pub fn faults(office: &Office) -> Vec<KeptFault> {
+    let mut faults = kept_faults(office, FAULT);
+    let kind = |fault: &KeptFault| (fault.log.clone(), fault.epoch, fault.code.clone());
+    faults.sort_by_key(|fault| (kind(fault), fault.found_by == Party::Peer, fault.at));
+    faults.dedup_by_key(|fault| kind(fault));
+    faults
+}
+
+fn kept_faults(office: &Office, prefix: &str) -> Vec<KeptFault> {
+    let stored = office.journal.controls(prefix.as_bytes()).into_iter();
+    stored.filter_map(|(key, value)| kept_fault(&key, value)).collect()
+}
+
+fn kept_fault(key: &[u8], value: Vec<u8>) -> Option<KeptFault> {
+    let key = str::from_utf8(key).ok()?.strip_prefix(FAULT)?;
+    let (key, found_by) = match key.rsplit_once('/')?.0 {
+        folder if folder.ends_with("/us") => (folder.strip_suffix("/us")?, Party::Us),
+        folder if folder.ends_with("/peer") => (folder.strip_suffix("/peer")?, Party::Peer),
+        // Written before finders were told apart: the safe reading is that it is a proof.
+        _ => (key, Party::Us),
+    };
+    let mut parts = key.rsplitn(3, '/');
+    let (code, epoch, log) = (parts.next()?, parts.next()?, parts.next()?);
+    let value = String::from_utf8(value).ok()?;
+    let mut lines = value.lines();
+    let at = lines.next()?.strip_prefix("time ")?.parse().ok()?;
+    let text = lines.next()?.to_owned();
+    let (log, epoch, code) = (log.parse().ok()?, epoch.parse().ok()?, code.to_owned());
+    Some(KeptFault { log, epoch, code, found_by, at, text })
 }
 
 /// Why the open epoch of an own log accepts no more facts; `None` if it does. What was found wrong
@@ -222,6 +363,7 @@ fn read_only_key(log: &LogName, epoch: u32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
 
     #[test]
     fn head_round_trip() {
@@ -231,5 +373,57 @@ mod tests {
         let mut newer = head.encode();
         newer[0] = 2;
         assert_eq!(Head::decode(&newer), None, "a newer version is not misread");
+    }
+
+    fn fork(found_by: Party, notes: &[&str]) -> Fault {
+        let notes = notes.iter().map(|note| (*note).to_owned()).collect();
+        let (log, code) = (testing::log("kz-71"), RefusalCode::Fork);
+        let text = format!("{found_by:?} says so");
+        Fault { log, epoch: 1, own: false, code, found_by, text, notes, proof: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn what_a_peer_says_takes_no_place_of_what_is_proved_and_freezes_nothing() {
+        let desk = testing::desk("KZ-75").await;
+        let office = &desk.office;
+        let log = testing::log("kz-71");
+        let keep = async |fault: Fault| {
+            let controls = evidence(office, &fault);
+            let count = controls.len();
+            let transaction = journal::Transaction { controls, ..Default::default() };
+            office.writer.write(transaction).await.unwrap();
+            count
+        };
+        assert_eq!(keep(fork(Party::Peer, &[])).await, 1, "a bare word is kept");
+        assert_eq!(keep(fork(Party::Peer, &[])).await, 0, "once");
+        for number in 0..2 * KEPT {
+            keep(fork(Party::Peer, &[&number.to_string()])).await;
+        }
+        let kept =
+            |party| office.journal.controls(format!("fault/kz-71/1/fork/{party}/").as_bytes());
+        assert_eq!(kept("peer").len(), KEPT, "and no more than a bound");
+        assert_eq!(frozen(office, &log, 1), None);
+
+        assert_eq!(keep(fork(Party::Us, &["a", "b"])).await, 1, "the proof is kept all the same");
+        assert_eq!(keep(fork(Party::Us, &["a", "b"])).await, 0, "once");
+        assert_eq!(keep(fork(Party::Us, &["a", "c"])).await, 1, "another proof too");
+        let value = kept("us").into_iter().map(|(_, value)| String::from_utf8(value).unwrap());
+        assert!(value.into_iter().any(|value| value.contains("\na\nb")));
+        assert_eq!(frozen(office, &log, 1).as_deref(), Some("Us says so"));
+        assert_eq!(
+            (frozen(office, &log, 2), frozen(office, &testing::log("kz-7"), 1)),
+            (None, None)
+        );
+        let [fault] = &faults(office)[..] else { panic!("{:?}", faults(office)) };
+        assert_eq!((fault.code.as_str(), fault.found_by), ("fork", Party::Us));
+    }
+
+    #[test]
+    fn evidence_of_an_earlier_format_is_still_read() {
+        let value = b"time 7\ntwo histories\n\nnote".to_vec();
+        let fault = kept_fault(b"fault/kz/all/3/fork", value.clone()).unwrap();
+        assert_eq!((fault.log.as_str(), fault.epoch, fault.at), ("kz/all", 3, 7));
+        assert_eq!((fault.code.as_str(), fault.found_by), ("fork", Party::Us));
+        assert_eq!(kept_fault(b"fault/kz/all/3/compared/00", value), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use domain::{
     access::AccessFact, classifier::ClassifierFact, ids::ClassifierId, ids::OfficeId,
-    office::OfficeFact,
+    integrity::IntegrityFact, office::OfficeFact,
 };
 use evidence::hash::hex;
 use uuid::Uuid;
@@ -18,10 +18,24 @@ pub(super) async fn office(
     envelope: &Envelope,
     fact: &OfficeFact,
 ) -> Result<Folded, Error> {
-    let OfficeFact::Enrolled(fact) = fact;
-    if OfficeId::of(&fact.code).bytes() != envelope.stream.id {
+    let code = match fact {
+        OfficeFact::Enrolled(fact) => &fact.code,
+        OfficeFact::Rekeyed(fact) => &fact.code,
+    };
+    if OfficeId::of(code).bytes() != envelope.stream.id {
         return Ok(Folded::Misplaced);
     }
+    let fact = match fact {
+        OfficeFact::Enrolled(fact) => fact,
+        OfficeFact::Rekeyed(fact) => {
+            let sql = "UPDATE offices SET log_key = $2, witness_key = $3 WHERE code = $1";
+            let statement = sqlx::query(sql)
+                .bind(fact.code.as_str())
+                .bind(hex(&fact.log_key))
+                .bind(hex(&fact.witness_key));
+            return fold.run(statement).await;
+        }
+    };
     let statement = sqlx::query(
         "INSERT INTO offices (code, name_kk, name_ru, name_en, zone, log_key, witness_key, \
          enrolled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (code) DO NOTHING",
@@ -35,6 +49,19 @@ pub(super) async fn office(
     .bind(hex(&fact.witness_key))
     .bind(envelope.occurred_at);
     fold.run(statement).await
+}
+
+/// A closed epoch gives the office's log the key of the next one. Nothing else that logs say of
+/// logs has a table: it is evidence, and read from the logs.
+pub(super) async fn integrity(fold: &mut Fold<'_>, fact: &IntegrityFact) -> Result<Folded, Error> {
+    if let IntegrityFact::Closed(fact) = fact {
+        let statement = sqlx::query("UPDATE offices SET log_key = $2 WHERE code = upper($1)")
+            .bind(fact.log.as_str())
+            .bind(hex(&fact.successor_key));
+        // The centre closes epochs of its own logs too, which belong to no row.
+        fold.run(statement).await?;
+    }
+    Ok(Folded::Done)
 }
 
 pub(super) async fn classifier(

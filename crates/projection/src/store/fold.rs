@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::integrity::IntegrityFact;
 use domain::{Fact, OfficeCode, StreamKind};
 use evidence::log::LogName;
 use sqlx::{Row, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
@@ -92,6 +93,7 @@ impl Fold<'_> {
             Fact::Office(fact) => centre::office(self, envelope, fact).await?,
             Fact::Classifier(fact) => centre::classifier(self, envelope, fact).await?,
             Fact::Access(fact) => centre::access(self, envelope, fact).await?,
+            Fact::Integrity(fact) => centre::integrity(self, fact).await?,
         };
         match folded {
             Folded::Done => Ok(()),
@@ -185,6 +187,16 @@ fn belongs(envelope: &Envelope) -> bool {
         }
         StreamKind::Dispatch => office.is_centre() && addressee(&envelope.log, office).is_some(),
         StreamKind::Directive => office.is_centre() && is_own(log, office),
+        // What a log says of itself stands in that log, what the centre says of logs in the one
+        // that all read.
+        StreamKind::Integrity => match &envelope.fact {
+            Fact::Integrity(IntegrityFact::Succeeds(fact)) => fact.log == log,
+            Fact::Integrity(IntegrityFact::KeyRotated(fact)) => fact.log == log,
+            Fact::Integrity(IntegrityFact::HeadsAccepted(_) | IntegrityFact::Closed(_)) => {
+                office.is_centre() && log == format!("{}/all", office.lower())
+            }
+            _ => true,
+        },
         _ => is_own(log, office),
     }
 }

@@ -114,6 +114,7 @@ impl Country {
             zone: "Asia/Almaty".into(),
             log_key: [1; 32],
             witness_key: [2; 32],
+            mirror_key: None,
         };
         let id = OfficeId::of(&office).bytes();
         self.record("kz/all", "KZ", StreamKind::Office, id, fact);

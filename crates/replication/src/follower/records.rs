@@ -125,7 +125,7 @@ impl Follower {
         if matches!(self.phase, Phase::Stopped { .. }) {
             return Ok(());
         }
-        let cosignature = self.mirror_cosignature(now)?;
+        let cosignature = self.mirror_cosignature(now, q)?;
         self.send_held(cosignature, q);
         if self.gaps.is_some() && self.commits.is_empty() {
             self.send_held(None, q);

@@ -13,13 +13,16 @@ use crate::now::Now;
 use crate::origin::Origin;
 
 impl Session {
-    /// An own log has `size` durable records now. A log this session does not know is ignored.
+    /// An own log has `size` durable records now. A log this session does not know is ignored;
+    /// a new epoch of one that it does know ends it, so that the next link speaks of it.
     pub fn local_grew(&mut self, now: Now, log: &LogName, epoch: u32, size: u64) {
         if let Some(slot) = self.origin(log, epoch) {
             self.origins[slot].grew(size);
             if self.greeted.is_some() {
                 self.settle(now, Ok(()));
             }
+        } else {
+            self.outgrown(now, log, epoch);
         }
     }
 

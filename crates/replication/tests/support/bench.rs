@@ -63,6 +63,8 @@ impl Bench {
             instance: [201; 16],
             software: "other 1".to_owned(),
             holdings,
+            features: Vec::new(),
+            witnessed: Vec::new(),
         }));
     }
 
@@ -108,7 +110,8 @@ pub fn centre() -> Office {
 }
 
 pub fn holding(stored: &Stored, role: Role, head: Option<String>) -> Holding {
-    Holding { log: name(LOG), epoch: 1, role, size: stored.size(), root: stored.root(), head }
+    let (size, root) = (stored.size(), stored.root());
+    Holding { log: name(LOG), epoch: 1, role, size, root, head, succession: None }
 }
 
 pub fn note(size: u64, root: Hash) -> String {

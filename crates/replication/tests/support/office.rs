@@ -8,10 +8,12 @@ use evidence::log::origin;
 use evidence::merkle::{consistency_proof, root_at};
 use evidence::note::Signer;
 use evidence::record::Record;
+use evidence::succession::Succession;
 use evidence::{Hash, LogName};
 use replication::{
-    Action, CosignatureKind, EntriesRead, Failure, Fault, Limits, MirroredLog, Now, OwnLog,
-    Session, SessionConfig, SignedHead, StoreCosignature,
+    Action, CosignatureKind, Cosigned, Countersigned, EntriesRead, Failure, Fault, Limits,
+    Mirrored, MirroredLog, Now, OwnLog, Party, PersistWitness, RefusalCode, Register, Session,
+    SessionConfig, SignedHead, StoreCosignature, WitnessedHead,
 };
 
 use super::{DOMAIN, Tree, record};
@@ -49,6 +51,20 @@ pub struct Mirror {
     pub head: Option<(u64, String)>,
 }
 
+/// A head in the register of a further witness, epoch 1.
+#[derive(Clone)]
+pub struct Watched {
+    pub log: LogName,
+    pub size: u64,
+    pub note: String,
+}
+
+impl Watched {
+    fn named(&self) -> WitnessedHead {
+        WitnessedHead { log: self.log.clone(), epoch: 1, note: self.note.clone() }
+    }
+}
+
 #[derive(Clone)]
 pub struct Office {
     pub code: String,
@@ -57,6 +73,15 @@ pub struct Office {
     pub own: BTreeMap<LogName, Stored>,
     pub mirrors: BTreeMap<LogName, Mirror>,
     pub cosignatures: Vec<StoreCosignature>,
+    /// Heads that it co-signed as a further witness.
+    pub witnessed: Vec<Watched>,
+    /// Logs of which it may be a further witness.
+    pub enrolled: Vec<LogName>,
+    /// Where the epoch of those logs was closed.
+    pub closed_at: Option<u64>,
+    pub mirrored: Vec<Mirrored>,
+    pub countersigned: Vec<Countersigned>,
+    pub taken: Vec<Cosigned>,
     pub faults: Vec<Fault>,
     /// Why nothing can be stored, if so.
     pub refuses: Option<Failure>,
@@ -93,6 +118,12 @@ impl Office {
             own: own.iter().map(|n| (super::name(n), Stored::default())).collect(),
             mirrors: mirrors.iter().map(|n| (super::name(n), mirror())).collect(),
             cosignatures: Vec::new(),
+            witnessed: Vec::new(),
+            enrolled: Vec::new(),
+            closed_at: None,
+            mirrored: Vec::new(),
+            countersigned: Vec::new(),
+            taken: Vec::new(),
             faults: Vec::new(),
             refuses: None,
             damaged: None,
@@ -123,8 +154,12 @@ impl Office {
             mirrored: self
                 .mirrors
                 .iter()
-                .map(|(log, m)| mirrored_log(log, self.epoch, m))
+                .map(|(log, m)| MirroredLog {
+                    frozen: self.frozen(log),
+                    ..mirrored_log(log, self.epoch, m)
+                })
                 .collect(),
+            witnessed: self.witnessed.iter().map(Watched::named).collect(),
             limits: limits.clone(),
         }
     }
@@ -170,9 +205,57 @@ impl Office {
                 assert_eq!(verify_cosignature(&c.note, &c.line, &verifier), Ok(c.time));
                 self.cosignatures.push(c);
             }
+            Action::Mirrored(mirrored) => self.mirrored.push(mirrored),
+            Action::ProveHead(r) => {
+                let stored = self.own.get(&r.log).unwrap_or_else(|| &self.mirrors[&r.log].stored);
+                let proof = consistency_proof(&stored.tree, r.old_size, r.size).unwrap();
+                session.head_proved(now, r.ticket, Ok(proof));
+            }
+            Action::Countersigned(c) => self.countersigned.push(c),
+            Action::ReadRegister(r) => {
+                let answer = self.register(&r.log, r.epoch);
+                session.register_read(now, r.ticket, Ok(answer));
+            }
+            Action::PersistWitness(r) => {
+                let answer = self.persist_witness(&r);
+                session.witness_persisted(now, r.ticket, answer);
+            }
+            Action::TakeCosignature(c) => self.taken.push(c),
             Action::Fault(fault) => self.faults.push(fault),
-            Action::Greeted(_) | Action::NewEpoch(_) | Action::Send(_) | Action::Close(_) => {}
+            Action::NewEpoch(opened) => session.epoch_opened(now, opened.ticket, Ok(())),
+            Action::Greeted(_) | Action::Send(_) | Action::Close(_) => {}
         }
+    }
+
+    fn register(&self, log: &LogName, epoch: u32) -> Register {
+        let head = self.witnessed.iter().find(|w| w.log == *log);
+        Register {
+            verifier: self.enrolled.contains(log).then(|| log_signer_of(log, epoch).verifier()),
+            head: head.map(|w| w.note.clone()),
+            closed_at: self.closed_at,
+            frozen: self.frozen(log).is_some(),
+        }
+    }
+
+    /// The text of a fork that was proved, if one was.
+    fn frozen(&self, log: &LogName) -> Option<String> {
+        let is_proof = |f: &&Fault| f.code == RefusalCode::Fork && f.found_by == Party::Us;
+        let mut faults = self.faults.iter().filter(|f| f.log == *log);
+        faults.find(is_proof).map(|f| f.text.clone())
+    }
+
+    fn persist_witness(&mut self, ask: &PersistWitness) -> Result<(), Failure> {
+        if let Some(failure) = self.refuses {
+            return Err(failure);
+        }
+        let at = self.witnessed.iter().position(|w| w.log == ask.log);
+        if at.map(|at| self.witnessed[at].size) != ask.replaces {
+            return Err(Failure::OutOfStep);
+        }
+        at.map(|at| self.witnessed.remove(at));
+        let (log, size, note) = (ask.log.clone(), ask.size, ask.note.clone());
+        self.witnessed.push(Watched { log, size, note });
+        Ok(())
     }
 
     fn readable(&self, log: &LogName) -> Result<(), Failure> {
@@ -230,6 +313,15 @@ impl Office {
     }
 }
 
+/// The note in which the key of the epoch before names this one's.
+pub fn succession(log: &LogName, epoch: u32) -> Option<String> {
+    let before = epoch.checked_sub(1).filter(|before| *before > 0)?;
+    let origin = origin(DOMAIN, log, before);
+    let closed = Checkpoint { origin, size: 0, root: evidence::merkle::empty_root() };
+    let successor = log_signer_of(log, epoch).verifier();
+    Some(Succession { closed, successor }.sign(&log_signer_of(log, before)).unwrap())
+}
+
 pub fn own_log(log: &LogName, epoch: u32, stored: &Stored) -> OwnLog {
     OwnLog {
         log: log.clone(),
@@ -237,6 +329,8 @@ pub fn own_log(log: &LogName, epoch: u32, stored: &Stored) -> OwnLog {
         verifier: log_signer_of(log, epoch).verifier(),
         size: stored.size(),
         root: stored.root(),
+        succession: succession(log, epoch),
+        keyless: false,
         witnessed: None,
         mirrored: None,
     }
@@ -247,6 +341,8 @@ pub fn mirrored_log(log: &LogName, epoch: u32, mirror: &Mirror) -> MirroredLog {
         log: log.clone(),
         epoch,
         verifier: log_signer_of(log, epoch).verifier(),
+        closed_at: None,
+        frozen: None,
         frontier: mirror.stored.tree.frontier.clone(),
         head: mirror.head.as_ref().map(|h| h.1.clone()),
         head_at: None,

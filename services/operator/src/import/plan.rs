@@ -411,6 +411,7 @@ impl Check {
                 number: self.number.as_ref(),
                 offices: &[],
                 report: None,
+                epoch: None,
             };
             match domain::decide(&history, &planned.request, &context) {
                 Ok(decision) => history.extend_from_slice(decision.own()),

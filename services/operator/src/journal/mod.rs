@@ -83,12 +83,12 @@ async fn interruptible<T: Send + 'static>(
 }
 
 /// What a command that Ctrl-C ended says.
-fn interrupted(what: &str) -> Failure {
+pub(crate) fn interrupted(what: &str) -> Failure {
     Failure::refused(format!("interrupted: {what}"))
 }
 
 /// A bar that shows bytes or records; nothing where standard error is no terminal.
-fn bar() -> ProgressBar {
+pub(crate) fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent}% {eta}") {
         bar.set_style(style);
@@ -96,7 +96,7 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn step(bar: &ProgressBar, what: &str, done: u64, total: u64) {
+pub(crate) fn step(bar: &ProgressBar, what: &str, done: u64, total: u64) {
     bar.set_message(what.to_owned());
     bar.set_length(total);
     bar.set_position(done);

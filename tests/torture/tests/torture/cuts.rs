@@ -55,7 +55,7 @@ fn many_power_cuts_lose_nothing() {
 }
 
 /// Whether this machine mounts; says so if not.
-fn can_mount() -> bool {
+pub fn can_mount() -> bool {
     let folder = tempfile::tempdir().unwrap();
     match Mounted::new(&Shared::default(), folder.path()) {
         Ok(_) => true,

@@ -171,7 +171,7 @@ pub fn transaction(seed: u64, tx: TxId) -> Transaction {
 }
 
 /// A draft whose content follows from its event id.
-fn draft(log: LogName, stream: StreamRef, event_id: Id, len: usize) -> Draft {
+pub fn draft(log: LogName, stream: StreamRef, event_id: Id, len: usize) -> Draft {
     let text = |text| ShortText::new(text).unwrap();
     let mut blind = [3; 32];
     blind[..16].copy_from_slice(&event_id);

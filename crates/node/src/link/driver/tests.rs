@@ -6,7 +6,7 @@ use domain::contact::{ContactRequest, OpenContact};
 use domain::permission::Actor;
 use domain::{Code, Post, Request};
 use journal::IndexStatus;
-use replication::message::{Head, Hello, Holding, Message, PROTOCOL, Role};
+use replication::message::{Cosigned, Head, Hello, Holding, Message, PROTOCOL, Role};
 use replication::{Session, SessionConfig};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -18,7 +18,9 @@ use crate::decide::{self, Order};
 use crate::grpc::operator::{self, Wanted};
 use crate::grpc::stat;
 use crate::grpc::sync::{self, LinkWord};
+use crate::heads;
 use crate::link::plan;
+use crate::testing::network::Network;
 use crate::testing::{self, Desk, Gate};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,6 +49,7 @@ async fn link(region: &Desk) -> (Driver, Centre) {
         stop: stop.clone(),
         began: Instant::now(),
         told: Told::default(),
+        round: Round::default(),
     };
     (driver, Centre { send, receive, stop })
 }
@@ -78,6 +81,8 @@ impl Centre {
             instance: [9; 16],
             software: "test".to_owned(),
             holdings,
+            features: Vec::new(),
+            witnessed: Vec::new(),
         }))
         .await;
     }
@@ -223,7 +228,9 @@ async fn a_node_goes_on_while_questions_by_key_wait_for_the_index() {
     let running = run(driver);
     let (epoch, size, root) = (1, 0, evidence::merkle::empty_root());
     let role = Role::Follower;
-    centre.greet_with(vec![Holding { log, epoch, role, size, root, head: None }]).await;
+    centre
+        .greet_with(vec![Holding { log, epoch, role, size, root, head: None, succession: None }])
+        .await;
     let sent = loop {
         if let Message::Entries(entries) = centre.hear().await {
             break entries.records.len();
@@ -271,9 +278,60 @@ async fn a_fork_that_cannot_be_noted_ends_the_link() {
     let running = run(driver);
     assert!(matches!(centre.hear().await, Message::Hello(_)));
     let (epoch, size, root, head) = (1, 0, evidence::merkle::empty_root(), Some(head));
-    centre.greet_with(vec![Holding { log, epoch, role: Role::Follower, size, root, head }]).await;
+    centre
+        .greet_with(vec![Holding {
+            log,
+            epoch,
+            role: Role::Follower,
+            size,
+            root,
+            head,
+            succession: None,
+        }])
+        .await;
     let ended = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap();
     let Ended::Broken(reason) = ended else { panic!("{ended:?}") };
     assert!(reason.contains("no evidence against kz-75 can be kept"), "{reason}");
     assert_eq!(store::read_only_reason(&region.office.journal, &testing::log("kz-75")), None);
+}
+
+/// Gate: a line that the centre passes on from another view is not of the head held here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_another_view_is_kept_and_told() {
+    let mut network = Network::of(&["KZ-71", "KZ-75"]).await;
+    network.link_all().await;
+    let knows = |network: &Network| {
+        let known = network.region("KZ-75").office.country.known();
+        (known.offices.len() == 2).then_some(())
+    };
+    network.until("KZ-75 knows both offices", knows).await;
+    network.cut_all().await;
+    // KZ-71 has co-signed another head of the same size.
+    let name = "adal.example/witness/kz-71";
+    let seed = network.region("KZ-71").office.keys.witness_seed();
+    let signer = evidence::note::Signer::cosigner(name, seed).unwrap();
+    let origin = "adal.example/log/kz/all".to_owned();
+    let other = evidence::checkpoint::Checkpoint { origin, size: 2, root: [9; 32] };
+    let cosignature = evidence::checkpoint::cosign(&other.body(), &signer, 7).unwrap();
+
+    let region = network.region("KZ-75");
+    let (driver, mut centre) = link(region).await;
+    let running = run(driver);
+    centre.greet().await;
+    let log: LogName = "kz/all".parse().unwrap();
+    let passed = Cosigned { log, epoch: 1, size: 2, cosignature: cosignature.clone() };
+    centre.say(Message::Cosigned(passed)).await;
+    centre.say(Message::Ping { nonce: 1 }).await;
+    while !matches!(centre.hear().await, Message::Pong { .. }) {}
+    centre.stop.cancel();
+    running.await.unwrap();
+    let alarm = region.alarm("kz/all");
+    let text = format!(
+        "other_view: the cosignature of {name} that the centre passed on for kz/all size 2 is not \
+         of the head that is held here: that office was shown another head, or the line was \
+         changed on its way; compare this office's head with that office's: adal evidence compare"
+    );
+    assert!(alarm.starts_with(&text), "{alarm}");
+    let kept = region.faults("kz/all", "other_view").concat();
+    assert!(kept.contains(&cosignature) && kept.contains("adal.example/log/kz/all\n2\n"), "{kept}");
 }

@@ -32,6 +32,16 @@ pub fn quick() -> Settings {
     }
 }
 
+/// Heads go round at once, and a lack is an alarm after seconds.
+pub fn hasty() -> Settings {
+    let Settings { top, tables } = quick();
+    let tables = format!(
+        "{tables}relay_interval_ms = 100\n\
+         [evidence]\nheads_interval_ms = 500\ncosignature_alarm_ms = 2000\n"
+    );
+    Settings { top, tables }
+}
+
 /// A country in a folder of its own, which is removed with it.
 pub struct Land {
     /// The country.

@@ -1,0 +1,138 @@
+//! Alarms at chosen times; `duties::watch` looks when a test says so.
+
+use domain::Fact;
+use domain::office::{OfficeEnrolled, OfficeFact};
+use evidence::note::Signer;
+
+use super::*;
+use crate::duties::watch;
+use crate::project;
+use crate::testing::network::Network;
+use crate::testing::{Desk, contact, desk, enrolment, enrolment_of, log};
+
+const SECOND: i64 = 1_000_000;
+/// 2040-01-01, microseconds since 1970.
+const FAR: i64 = 2_208_988_800 * SECOND;
+/// A little more than the time of the alarm.
+const LATE: i64 = 601 * SECOND;
+
+fn line_of(desk: &Desk, name: &str, now: i64) -> EvidenceLine {
+    let lines = lines_at(&desk.office, [].iter(), now).into_iter();
+    lines.into_iter().find(|line| line.log == log(name)).unwrap()
+}
+
+/// A centre whose records all say 2040, and a region that mirrors them.
+async fn from_the_future() -> (Desk, Desk) {
+    let (centre, region) = (desk("KZ").await, desk("KZ-75").await);
+    let all = log("kz/all");
+    centre.record_at(FAR, &all, &[enrolment_of(&region)]).await;
+    region.mirror(&centre, &all).await;
+    project::learn_now(&region.office).unwrap();
+    (centre, region)
+}
+
+#[tokio::test]
+async fn a_writer_cannot_put_an_alarm_off_with_times_in_the_future() {
+    let (centre, region) = from_the_future().await;
+    let now = region.office.clock.now();
+    assert_eq!(region.records(&log("kz/all"))[0].header().recorded_at, FAR);
+    assert_eq!(line_of(&region, "kz/all", now).waiting_since, Some(now), "never in the future");
+    watch::look(&region.office, now).await.unwrap();
+    assert_eq!(line_of(&region, "kz/all", now + SECOND).alarm, "");
+    // More records, and looks at them, do not make the first one young.
+    centre.record_at(FAR + 1, &log("kz/all"), &[contact(1)]).await;
+    region.mirror(&centre, &log("kz/all")).await;
+    watch::look(&region.office, now + LATE / 2).await.unwrap();
+    let line = line_of(&region, "kz/all", now + LATE);
+    assert_eq!(line.waiting_since, Some(now));
+    let begin =
+        "the centre's kz/all has not been co-signed by enough offices above record 0 for 11";
+    assert!(line.alarm.starts_with(begin), "{}", line.alarm);
+    // Nor does a restart.
+    let region = region.killed().await;
+    project::learn_now(&region.office).unwrap();
+    assert_eq!(line_of(&region, "kz/all", now + LATE).waiting_since, Some(now));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_in_the_future_once_silences_no_alarm() {
+    let (_centre, region) = from_the_future().await;
+    region.record_at(FAR, &log("kz-75"), &[contact(1)]).await;
+    watch::look(&region.office, FAR).await.unwrap();
+    // The clock is right again.
+    let now = region.office.clock.now();
+    watch::look(&region.office, now).await.unwrap();
+    for name in ["kz-75", "kz/all"] {
+        assert_eq!(line_of(&region, name, now + LATE).waiting_since, Some(now), "{name}");
+        assert_ne!(line_of(&region, name, now + LATE).alarm, "", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_enrolment_changes_no_key_and_is_an_alarm() {
+    let (centre, region) = (desk("KZ").await, desk("KZ-75").await);
+    let all = log("kz/all");
+    let first = enrolment_of(&region);
+    centre.record(&all, &[first.clone(), first, enrolment("KZ-75")]).await;
+    region.mirror(&centre, &all).await;
+    project::learn_now(&region.office).unwrap();
+    let known = region.office.country.known();
+    let ours = region.office.keys.public("KZ-75").unwrap();
+    assert_eq!(known.offices[&region.office.code].log_key, ours.log);
+    let alarm = line_of(&region, "kz/all", region.office.clock.now()).alarm;
+    let begin = "centre_view: the centre enrolled KZ-75 once more with other keys (record \
+                 kz/all:2 of epoch 1)";
+    assert!(alarm.starts_with(begin), "{alarm}");
+}
+
+/// An office of the centre's own making: its enrolment, and who signs as its witness.
+fn invented(code: &str, seed: u8) -> ((uuid::Uuid, Fact), Signer) {
+    let (id, Fact::Office(OfficeFact::Enrolled(office))) = enrolment(code) else {
+        panic!("an enrolment")
+    };
+    let name = policy::key_name("adal.example", "witness", code);
+    let signer = Signer::cosigner(&name, &[seed; 32]).unwrap();
+    let witness_key = *signer.verifier().public_key();
+    ((id, OfficeEnrolled { witness_key, ..office }.into()), signer)
+}
+
+/// Gate: a centre that enrols offices of its own making to meet the quorum with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_head_enrols_does_not_vouch_for_it() {
+    let mut network = Network::of(&["KZ-27", "KZ-71", "KZ-75"]).await;
+    let all = log("kz/all");
+    let complete = |network: &Network| network.region("KZ-75").complete("kz/all");
+    let counts = |network: &Network| {
+        let known = network.region("KZ-75").office.country.known();
+        policy::counts(&known, &"KZ-10".parse().unwrap())
+    };
+    network.link_all().await;
+    network.until("three sign", |n| (complete(n) == Some(3)).then_some(())).await;
+    // An honest enrolment: the three complete its head, and the new office counts from then on.
+    network.centre.record(&all, &[invented("KZ-10", 99).0]).await;
+    network.until("three sign it", |n| (complete(n) == Some(4) && counts(n)).then_some(())).await;
+    network.cut_all().await;
+
+    let (facts, signers): (Vec<_>, Vec<_>) =
+        (0..40).map(|n| invented(&format!("KZ-X{n}"), 100 + n)).unzip();
+    network.centre.record(&all, &facts).await;
+    network.link("KZ-75").await;
+    network
+        .until("they arrive", |n| {
+            let known = n.region("KZ-75").office.country.known();
+            (known.offices.len() == 44 && known.head.is_some_and(|head| head.size == 44))
+                .then_some(())
+        })
+        .await;
+    network.cut_all().await;
+    let region = network.region("KZ-75");
+    let note = crate::notes::base(&region.office, &all, 1, 44).unwrap();
+    let line = |signer| evidence::checkpoint::cosign(&note, signer, 7).unwrap();
+    let lines: Vec<String> = signers.iter().map(line).collect();
+    region.office.notes.add(&region.office, (&all, 1), &note, &lines).unwrap();
+    assert_eq!(complete(&network), Some(4), "the invented ones do not count");
+    // Nor after a restart.
+    let region = network.regions.remove("KZ-75").unwrap().killed().await;
+    project::learn_now(&region.office).unwrap();
+    assert_eq!(region.complete("kz/all"), Some(4));
+}

@@ -1,0 +1,200 @@
+//! A head that somebody else was shown, against what is here.
+
+use evidence::checkpoint::Checkpoint;
+use evidence::hash::{hex, sha256};
+use evidence::log::origin;
+use evidence::note::{NoteError, SignedNote};
+use journal::{Control, LogInfo, Role, Transaction};
+use replication::action::Fault as LogFault;
+use replication::{Party, RefusalCode};
+use tonic::Status;
+use tracing::error;
+use wire::pb::evidence::v1 as pb;
+use wire::status::Fault;
+
+use super::view;
+use crate::grpc::errors;
+use crate::heads::{self, SignError};
+use crate::link::store::{self, Head};
+use crate::office::Office;
+use crate::project::chain;
+
+/// Contradicting heads that are kept of one epoch beside the first evidence of a fork. Each takes
+/// a signature of the log's key, so an honest log never has one.
+const KEPT: usize = 16;
+
+/// What a comparison gives.
+pub struct Compared {
+    /// The answer.
+    pub answer: pb::CompareHeadResponse,
+    /// What must be durable before the answer is given.
+    pub controls: Vec<Control>,
+}
+
+/// Compares a signed note.
+///
+/// # Errors
+/// It is no checkpoint, its log is not here, the log's key did not sign it, damage.
+pub fn compare(office: &Office, text: &str) -> Result<Compared, Status> {
+    let malformed = |error: NoteError| errors::field("note", &error.to_string());
+    let note = SignedNote::parse(text).map_err(malformed)?;
+    let theirs = Checkpoint::from_body(note.text()).map_err(malformed)?;
+    let domain = &office.options.domain;
+    let of_origin = |info: &LogInfo| origin(domain, &info.log, info.epoch) == theirs.origin;
+    let info = office.journal.logs().into_iter().find(of_origin);
+    let info = info.ok_or(Fault::NotFound { what: "log as the origin of the head names" })?;
+    let policy = view::policy_of(office, &info.log)?;
+    note.verify_any(policy.keys_of(&theirs.origin)).map_err(|error| {
+        let message = format!("the head is not a head of {}: {error}", info.log);
+        Status::from(Fault::NotPermitted { message })
+    })?;
+    let ours = ours(office, &info, &theirs)?;
+    let verdict = verdict(office, &info, &theirs, ours.as_ref())?;
+    let against = matches!(verdict, pb::HeadVerdict::Fork | pb::HeadVerdict::Rollback);
+    let answer = pb::CompareHeadResponse {
+        verdict: verdict.into(),
+        log: info.log.to_string(),
+        epoch: info.epoch,
+        size: theirs.size,
+        held: info.size,
+        text: words(verdict, &info, &theirs),
+        our_note: ours.map(|head| head.note).filter(|_| against).unwrap_or_default(),
+    };
+    let controls = match against {
+        true => evidence(office, &info, &theirs, text, &answer)?,
+        false => Vec::new(),
+    };
+    Ok(Compared { answer, controls })
+}
+
+/// Makes the evidence of a contradiction durable.
+pub async fn keep(office: &Office, controls: Vec<Control>) -> Result<(), Status> {
+    if controls.is_empty() {
+        return Ok(());
+    }
+    let transaction = Transaction { controls, ..Transaction::default() };
+    office.writer.write(transaction).await.map_err(|failed| {
+        error!(error = chain(&failed), "keep the evidence of a contradiction");
+        Status::from(Fault::Internal { doing: "keep the evidence of the contradiction" })
+    })?;
+    Ok(())
+}
+
+/// The head of our view that is held against theirs: the smallest that covers it, or one of the
+/// same size. Of an own log it is signed now, over all records where theirs covers more.
+fn ours(office: &Office, info: &LogInfo, theirs: &Checkpoint) -> Result<Option<Head>, Status> {
+    if info.role == Role::Own {
+        match heads::sign(office, &info.log, info.epoch, theirs.size.min(info.size)) {
+            Ok(note) => return Ok(store::head_of_note(&note, office.clock.now())),
+            // Of an epoch whose key is lost there is what was signed while it was there.
+            Err(SignError::NoKey { .. }) => {}
+            Err(failed) => {
+                error!(error = chain(&failed), "sign a head");
+                return Err(Fault::Internal { doing: "sign the head of this size" }.into());
+            }
+        }
+    }
+    let accepted = store::accepted(office, &info.log, info.epoch);
+    let kept = view::notes_of(office, &info.log, info.epoch).into_iter().chain(accepted);
+    Ok(kept.filter(|head| head.size >= theirs.size).min_by_key(|head| head.size))
+}
+
+fn verdict(
+    office: &Office,
+    info: &LogInfo,
+    theirs: &Checkpoint,
+    ours: Option<&Head>,
+) -> Result<pb::HeadVerdict, Status> {
+    if theirs.size > info.size && is_open(office, info) {
+        // Own heads are signed over durable records only.
+        return Ok(pb::HeadVerdict::Rollback);
+    }
+    if theirs.size > info.size {
+        // A mirror may have accepted a head over records that have not come yet.
+        let same_size = ours.filter(|head| head.size == theirs.size);
+        let contradicts = same_size.is_some_and(|head| head.root != theirs.root);
+        return Ok(match contradicts {
+            true => pb::HeadVerdict::Fork,
+            false => pb::HeadVerdict::Ahead,
+        });
+    }
+    let root = office.journal.root_at(&info.log, info.epoch, theirs.size);
+    Ok(match root.map_err(|error| errors::read(&error))? == theirs.root {
+        false => pb::HeadVerdict::Fork,
+        true if theirs.size == info.size => pb::HeadVerdict::Same,
+        true => pb::HeadVerdict::Prefix,
+    })
+}
+
+/// Whether this office writes the epoch now. An earlier one may be shorter here than what was
+/// signed: its end was lost before the journal was restored, and its successor says so.
+fn is_open(office: &Office, info: &LogInfo) -> bool {
+    info.role == Role::Own && info.epoch == store::own_epoch(&office.journal, &info.log)
+}
+
+fn words(verdict: pb::HeadVerdict, info: &LogInfo, theirs: &Checkpoint) -> String {
+    let (log, epoch, size, held) = (&info.log, info.epoch, theirs.size, info.size);
+    match verdict {
+        pb::HeadVerdict::Same => format!("the head is that of all {size} records of {log} here"),
+        pb::HeadVerdict::Prefix => format!(
+            "the head of {size} records is the beginning of the {held} records of {log} here"
+        ),
+        pb::HeadVerdict::Ahead if info.role == Role::Own => format!(
+            "the head covers {size} records of epoch {epoch} of {log}, which ended at this office \
+             with {held}: the others were lost before a later epoch began; who shows the head may \
+             have them"
+        ),
+        pb::HeadVerdict::Ahead => format!(
+            "the head covers {size} records of {log}, of which {held} are here: compare again \
+             when they are; if they do not come, the log is held back from this office"
+        ),
+        pb::HeadVerdict::Rollback => format!(
+            "ROLLBACK: a head of {size} records of {log} is signed with the key of this office, \
+             which has {held}: the end of the log is lost here, or somebody else has the key. The \
+             head is kept here for ever and the log accepts no more facts. Tell the department, \
+             ask the centre what it holds, and begin a new epoch with a new key"
+        ),
+        _ => format!(
+            "FORK: the key of {log} signed two histories. Both heads are kept here for ever. Tell \
+             the department and the other offices, keep the file, and rely on nothing that was \
+             recorded in this log after the last head that both sides agree on"
+        ),
+    }
+}
+
+/// What is kept of a contradiction: both heads, and the proof that ties ours to the size of theirs
+/// if it covers it. An own log accepts no more facts.
+fn evidence(
+    office: &Office,
+    info: &LogInfo,
+    theirs: &Checkpoint,
+    text: &str,
+    answer: &pb::CompareHeadResponse,
+) -> Result<Vec<Control>, Status> {
+    let ours = store::head_of_note(&answer.our_note, 0);
+    let covered = ours.filter(|head| head.size <= info.size && theirs.size <= head.size);
+    let proof = covered
+        .map(|head| office.journal.consistency(&info.log, info.epoch, theirs.size, head.size));
+    let fault = LogFault {
+        log: info.log.clone(),
+        epoch: info.epoch,
+        own: info.role == Role::Own,
+        code: match answer.verdict() {
+            pb::HeadVerdict::Rollback => RefusalCode::Rollback,
+            _ => RefusalCode::Fork,
+        },
+        found_by: Party::Us,
+        text: answer.text.clone(),
+        notes: vec![answer.our_note.clone(), text.to_owned()],
+        proof: proof.transpose().map_err(|error| errors::read(&error))?.unwrap_or_default(),
+    };
+    error!(log = %fault.log, epoch = fault.epoch, text = fault.text, "a head was compared");
+    let mut controls = store::evidence(office, &fault);
+    let folder = format!("fault/{}/{}/compared/", fault.log, fault.epoch);
+    let kept = office.journal.controls(folder.as_bytes());
+    let key = format!("{folder}{}", hex(&sha256(theirs.body().as_bytes()))).into_bytes();
+    if kept.len() < KEPT && kept.iter().all(|(known, _)| *known != key) {
+        controls.push(Control { key, value: fault.notes.concat().into_bytes() });
+    }
+    Ok(controls)
+}

@@ -1,0 +1,67 @@
+//! What the mirror says of heads and records: cosignatures and its position.
+
+use evidence::checkpoint::cosign;
+
+use super::Follower;
+use crate::action::{Action, Mirrored};
+use crate::message::{HeadAccepted, Held, Message};
+use crate::now::Now;
+use crate::queue::{Queue, Violation};
+
+impl Follower {
+    /// Co-signs the accepted head as witness, and as mirror if everything below it is here.
+    pub(super) fn answer_head(&mut self, now: Now, q: &mut Queue) -> Result<(), Violation> {
+        let Some(accepted) = &self.accepted else { return Ok(()) };
+        let cosignature = cosign(&accepted.note, &self.keys.witness, now.unix_seconds())
+            .map_err(|_| Violation::internal("co-signing a head failed"))?;
+        self.witness_line = Some((accepted.checkpoint.size, cosignature.clone()));
+        q.send(Message::HeadAccepted(HeadAccepted {
+            log: self.id.log.clone(),
+            epoch: self.id.epoch,
+            size: accepted.checkpoint.size,
+            cosignature,
+        }));
+        if let Some(line) = self.mirror_cosignature(now, q)? {
+            self.send_held(Some(line), q);
+        }
+        Ok(())
+    }
+
+    /// The mirror cosignature, once per head and link; the driver hears of it.
+    pub(super) fn mirror_cosignature(
+        &mut self,
+        now: Now,
+        q: &mut Queue,
+    ) -> Result<Option<String>, Violation> {
+        let size = self.held.size();
+        let Some(accepted) = self.accepted.as_ref().filter(|a| a.checkpoint.size == size) else {
+            return Ok(None);
+        };
+        if self.mirror_signed == Some(size) {
+            return Ok(None);
+        }
+        let line = cosign(&accepted.note, &self.keys.mirror, now.unix_seconds())
+            .map_err(|_| Violation::internal("co-signing a mirror failed"))?;
+        self.mirror_signed = Some(size);
+        if let Some((_, witness)) = self.witness_line.as_ref().filter(|(at, _)| *at == size) {
+            q.push(Action::Mirrored(Mirrored {
+                log: self.id.log.clone(),
+                epoch: self.id.epoch,
+                size,
+                note: accepted.note.clone(),
+                lines: [witness.clone(), line.clone()],
+            }));
+        }
+        Ok(Some(line))
+    }
+
+    pub(super) fn send_held(&self, cosignature: Option<String>, q: &mut Queue) {
+        q.send(Message::Held(Held {
+            log: self.id.log.clone(),
+            epoch: self.id.epoch,
+            size: self.held.size(),
+            root: self.held.root(),
+            cosignature,
+        }));
+    }
+}

@@ -1,0 +1,1 @@
+//! Evidence bundles before checkers that others wrote; everything is in `tests/`.
