@@ -16,7 +16,7 @@ use domain::OfficeCode;
 use domain::office::OfficeEnrolled;
 use evidence::log::{LogName, origin};
 use evidence::note::{NoteError, Verifier};
-use evidence::policy::{Policy, PolicyProblem, Threshold, Word};
+use evidence::policy::{Policy, PolicyProblem, Threshold, Word, centre_quorum};
 use identity::Trust;
 use thiserror::Error;
 
@@ -88,9 +88,10 @@ pub fn counts(known: &Known, office: &OfficeCode) -> bool {
     known.complete.is_none_or(|complete| at.is_some_and(|at| *at < complete))
 }
 
-/// Offices of n that must co-sign the centre's logs.
+/// Offices of n that must co-sign the centre's logs while at most a third of them collude:
+/// floor(2n/3) + 1.
 pub fn quorum(offices: usize) -> usize {
-    2 * offices / 3 + 1
+    centre_quorum(offices, offices / 3).unwrap_or(1)
 }
 
 /// The name of a cosigner's key: `adal.example/witness/kz-75`.

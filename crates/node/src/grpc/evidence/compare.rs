@@ -1,7 +1,6 @@
 //! A head that somebody else was shown, against what is here.
 
 use evidence::checkpoint::Checkpoint;
-use evidence::hash::{hex, sha256};
 use evidence::log::origin;
 use evidence::note::{NoteError, SignedNote};
 use journal::{Control, LogInfo, Role, Transaction};
@@ -18,10 +17,6 @@ use crate::heads::{self, SignError};
 use crate::link::store::{self, Head};
 use crate::office::Office;
 use crate::project::chain;
-
-/// Contradicting heads that are kept of one epoch beside the first evidence of a fork. Each takes
-/// a signature of the log's key, so an honest log never has one.
-const KEPT: usize = 16;
 
 /// What a comparison gives.
 pub struct Compared {
@@ -189,12 +184,5 @@ fn evidence(
         proof: proof.transpose().map_err(|error| errors::read(&error))?.unwrap_or_default(),
     };
     error!(log = %fault.log, epoch = fault.epoch, text = fault.text, "a head was compared");
-    let mut controls = store::evidence(office, &fault);
-    let folder = format!("fault/{}/{}/compared/", fault.log, fault.epoch);
-    let kept = office.journal.controls(folder.as_bytes());
-    let key = format!("{folder}{}", hex(&sha256(theirs.body().as_bytes()))).into_bytes();
-    if kept.len() < KEPT && kept.iter().all(|(known, _)| *known != key) {
-        controls.push(Control { key, value: fault.notes.concat().into_bytes() });
-    }
-    Ok(controls)
+    Ok(store::evidence(office, &fault))
 }
