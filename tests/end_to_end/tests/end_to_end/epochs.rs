@@ -19,7 +19,7 @@ use wire::pb::operator::v1::{ListLogsRequest, LogRow};
 use crate::support::call::{accepted, link, record_contacts};
 use crate::support::requests::{command, contact};
 use crate::support::tool::{Tool, bare, ended, text};
-use crate::support::{land, reading, until};
+use crate::support::{hasty, land, land_with, reading, until};
 
 const OFFICE: &str = "KZ-75";
 const LOG: &str = "kz-75";
@@ -274,4 +274,44 @@ async fn an_office_whose_keys_are_burnt_comes_back_with_new_ones() -> Result<()>
     // In use now, so it has its key for ever.
     centre.fails(&[&line[..], &[&public, "--yes"]].concat(), 3, &["mirrored here already"]).await?;
     reading::all_intact(country).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_of_every_epoch_is_accepted_and_needs_each_of_them() -> Result<()> {
+    let land = land_with(&["KZ-71", OFFICE, "KZ-79"], hasty()).await?;
+    let country = &land.country;
+    record_contacts(country, OFFICE, 6).await?;
+    rotate(country, OFFICE, LOG).await?;
+    record_contacts(country, OFFICE, 4).await?;
+    rotate(country, OFFICE, LOG).await?;
+    record_contacts(country, OFFICE, 3).await?;
+    both_hold(country, LOG, &[(1, 7), (2, 6), (3, 4)]).await?;
+    let (auditor, out) = (Tool::of(country, "KZ", "auditor")?, land.dir.path().join("bundle"));
+    let (shown, policy) = (out.display().to_string(), land.dir.path().join("policy"));
+    let export = ["evidence", "export", "--log", LOG, "--out", &shown];
+    let row = until("every epoch has a complete head", async || {
+        let row = auditor.one(&export).await?;
+        let heads = fs::read_dir(out.join("checkpoints"))?.count();
+        ensure!(heads >= 3, fs::remove_dir_all(&out).map(|()| format!("{heads} heads"))?);
+        Ok(row)
+    })
+    .await?;
+    ensure!(row["checked"] == true, "{row}");
+    fs::write(&policy, auditor.ok(&["policy", "show", "--log", LOG]).await?)?;
+    let policy = policy.display().to_string();
+    let verify = ["evidence", "verify", &shown, "--policy", &policy];
+    let rows = auditor.json(&verify).await?;
+    for epoch in ["kz-75", "kz-75.e2", "kz-75.e3"] {
+        let origin = format!("log/{epoch}");
+        let named = rows.iter().any(|row| row.to_string().contains(&origin));
+        ensure!(named, "{origin} is not judged: {rows:?}");
+    }
+    // Without the receipt that opens an epoch, nobody knows where the one before it ended.
+    let receipts = fs::read_dir(out.join("receipts"))?.collect::<Result<Vec<_>, _>>()?;
+    let first = receipts.iter().map(fs::DirEntry::path);
+    let first = first.filter(|path| path.to_string_lossy().contains("e3-0"));
+    let first: Vec<_> = first.collect();
+    ensure!(first.len() == 1, "{receipts:?}");
+    fs::remove_file(&first[0])?;
+    auditor.fails(&verify, 1, &["REFUSED", "kz-75.e3"]).await
 }
