@@ -33,7 +33,7 @@ pub(super) enum Pending {
 /// A bundle that is being checked.
 pub(super) struct Check<'a, F> {
     files: &'a F,
-    policy: &'a Policy,
+    pub(super) policy: &'a Policy,
     names: BTreeSet<String>,
     pub(super) pending: BTreeMap<String, Pending>,
     pub(super) verdicts: BTreeMap<String, Verdict>,
@@ -211,9 +211,15 @@ impl<'a, F: Files> Check<'a, F> {
         }
     }
 
-    /// Walks through the copy: its roots at the sizes of heads, and the entries that files name.
+    /// Walks through the copy: its roots at the sizes of heads and ends, and the entries that files name.
     fn walk_copy(&self, head: &Checkpoint) -> Result<(Roots, Entries), (String, Refusal)> {
-        let sizes = self.heads.get(&head.origin).map(Heads::sizes).unwrap_or_default();
+        let mut sizes = self.heads.get(&head.origin).map(Heads::sizes).unwrap_or_default();
+        // Where an epoch is said to have ended, there need be no head of it.
+        let ending = |pending: &Pending| match pending {
+            Pending::Proof { proof, .. } => Ending::of_proof(proof).map(|ending| ending.size),
+            _ => None,
+        };
+        sizes.extend(self.pending.values().filter_map(ending));
         let named = |pending: &Pending| match pending {
             Pending::Proof { proof, .. } => Some(proof.index()),
             Pending::Leaf(leaf) => Some(leaf.seq),

@@ -4,6 +4,7 @@
 use crate::hash::Hash;
 use crate::log::LogName;
 use crate::opening::Opening;
+use crate::proof::TlogProof;
 
 /// Type code of that record: `log.succeeds`.
 const SUCCEEDS: u32 = 0x0c02;
@@ -27,6 +28,11 @@ impl Ending {
             return None;
         }
         Self::parse(opening.open_body(), &header.log).filter(|ending| ending.epoch < header.epoch)
+    }
+
+    /// What the opened record of a proof says.
+    pub(super) fn of_proof(proof: &TlogProof) -> Option<Self> {
+        proof.opening().ok().flatten().as_ref().and_then(Self::of)
     }
 
     /// Reads the body, a protobuf message: 1 log, 2 epoch, 3 size, 4 root, in this order and their

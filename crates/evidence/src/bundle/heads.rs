@@ -36,7 +36,7 @@ pub(super) struct Heads {
     /// The second root of a size, and its file.
     forks: BTreeMap<u64, (Hash, String)>,
     links: Vec<(u64, u64)>,
-    /// Roots that the copy in `log/` has, with the size of the copy.
+    /// Roots that the copy in `log/` has at the sizes asked for, with the size of the copy.
     copy: Option<(u64, BTreeMap<u64, Hash>)>,
     /// The head that all others must lead up to; after [`Heads::settle`].
     end: u64,
@@ -101,13 +101,15 @@ impl Heads {
         self.heads.iter().rev().find(good).map(|(size, _)| *size)
     }
 
-    /// Whether a head is this one and tied to the end; after [`Heads::settle`]. `None`: there is
-    /// none of that size, and the log goes on behind it.
+    /// Whether a head or the copy has this root and is tied to the end; after [`Heads::settle`].
+    /// `None`: neither has that size, and the log goes on behind it.
     pub(super) fn ties(&self, size: u64, root: &Hash) -> Option<bool> {
-        match self.heads.get(&size) {
+        let copied = self.copy.as_ref().and_then(|(end, roots)| Some((end, roots.get(&size)?)));
+        match (self.heads.get(&size), copied) {
             _ if size == 0 => Some(*root == empty_root()),
-            Some(head) => Some(head.root == *root && self.reached.contains(&size)),
-            None => (size > self.end).then_some(false),
+            (Some(head), _) => Some(head.root == *root && self.reached.contains(&size)),
+            (None, Some((end, copied))) => Some(copied == root && self.reached.contains(end)),
+            (None, None) => (size > self.end).then_some(false),
         }
     }
 

@@ -35,7 +35,7 @@ impl<F: Files> Check<'_, F> {
                     let found = self.judge_proof(proof, judged, *receipt, &leaves);
                     found.map(|(subject, leaf)| {
                         proved.insert((proof.index(), leaf));
-                        let ending = proof.opening().ok().flatten().as_ref().and_then(Ending::of);
+                        let ending = Ending::of_proof(proof);
                         let origin = judged.checkpoint.origin.clone();
                         endings.extend(ending.map(|ending| (origin, ending)));
                         subject
@@ -168,12 +168,28 @@ impl<F: Files> Check<'_, F> {
             }
             let end = heads.largest();
             let origin = origin.clone();
-            let (closed, after_others) = (None, false);
-            reports.push(OriginReport { origin, end, witnessed, closed, after_others, refusal });
+            let (closed, after_others, before) = (None, false, None);
+            let report =
+                OriginReport { origin, end, witnessed, closed, after_others, before, refusal };
+            reports.push(report);
         }
         epochs.sort_unstable();
+        if let Some((newest, at)) = epochs.last().copied() {
+            reports[at].before = self.listed_behind(&reports[at].origin, newest);
+        }
         self.judge_epochs(&epochs, &mut reports);
         reports
+    }
+
+    /// The newest epoch of the log of `origin` behind `epoch` of which the policy has the key.
+    fn listed_behind(&self, origin: &str, epoch: u32) -> Option<u32> {
+        let (domain, log, _) = parse_origin(origin)?;
+        let keys = self.policy.logs().iter();
+        let epochs = keys.filter_map(|listed| {
+            let (of, name, listed) = parse_origin(listed.key.name())?;
+            (of == domain && name == log).then_some(listed)
+        });
+        epochs.max().filter(|listed| *listed > epoch)
     }
 
     /// The epochs of the log, each with its place in the reports: none is missing between them, and

@@ -294,6 +294,9 @@ pub struct OriginReport {
     pub closed: Option<u64>,
     /// There were epochs before this one, and none of them is in the bundle.
     pub after_others: bool,
+    /// The newest later epoch of the log whose key the auditor's policy lists, if the bundle leaves
+    /// out every epoch behind this one.
+    pub before: Option<u32>,
     /// Why the origin is refused, if it is.
     pub refusal: Option<OriginRefusal>,
 }
@@ -321,6 +324,11 @@ impl OriginReport {
         }
         if self.after_others {
             says.push_str("; NOT SHOWN: the epochs before it, which the bundle leaves out");
+        }
+        if let Some(epoch) = self.before {
+            says.push_str(&format!(
+                "; NOT SHOWN: what follows it up to epoch {epoch}, whose key the policy lists"
+            ));
         }
         says
     }

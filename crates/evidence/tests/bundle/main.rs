@@ -261,7 +261,39 @@ fn the_end_of_an_epoch_cannot_be_left_out() {
     let later = epochs(&mut world, &[2]);
     let report = world.verify(&later);
     assert!(report.is_accepted());
-    assert!(report.origins[0].to_string().contains("NOT SHOWN"), "{}", report.origins[0]);
+    let shown = report.origins[0].to_string();
+    assert!(shown.contains("NOT SHOWN: the epochs before it"), "{shown}");
+    // So does one that ends earlier than the policy knows of.
+    assert!(shown.contains("NOT SHOWN: what follows it up to epoch 3"), "{shown}");
+    let whole = epochs(&mut world, &[1, 2, 3]);
+    let whole = world.verify(&whole);
+    assert!(!whole.origins.iter().any(|origin| origin.to_string().contains("NOT SHOWN")));
+}
+
+#[test]
+fn a_copy_shows_where_an_epoch_ended_without_a_head_of_that_size() {
+    const SECOND: &str = "adal.example/log/kz-75.e2";
+    let mut world = World::new();
+    let long = Log::epoch(1, 6, &[]);
+    let note = world.parties.cosigned(&long.signed(6, &epoch_key(&long, 1)));
+    let bundle = |world: &mut World, root| {
+        let mut folder = epochs(world, &[1, 2]);
+        folder.without("checkpoints/");
+        folder.without("receipts/");
+        folder.add_copy(&long, &note);
+        let second = epoch_of(2, Some((4, root)));
+        let head = world.parties.cosigned(&second.signed(4, &epoch_key(&second, 2)));
+        folder.put(write::checkpoint(&head).unwrap());
+        let first = write::prove(&second.memory, &second.records[0], &head).unwrap();
+        folder.put(write::receipt(&first));
+        folder
+    };
+    let honest = bundle(&mut world, long.head(4).root);
+    assert_eq!(refused(&world, &honest), []);
+    let forged = bundle(&mut world, [9; 32]);
+    let refused = refused(&world, &forged);
+    let [(name, why)] = &refused[..] else { panic!("{refused:?}") };
+    assert!(name == SECOND && why.starts_with("SUPPRESSION"), "{refused:?}");
 }
 
 #[test]

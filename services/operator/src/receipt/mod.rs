@@ -11,7 +11,7 @@ use std::path::Path;
 use clap::Subcommand;
 use evidence::opening::Opening;
 use evidence::proof::{MAX_TLOG_PROOF, TlogProof};
-use evidence::record::Header;
+use evidence::record::{HeadRef, Header};
 use wire::pb::Instant;
 
 use crate::connect::Way;
@@ -85,10 +85,17 @@ fn opened(opening: &Opening) -> Row {
         ("event_id", Cell::text(uuid::Uuid::from_bytes(header.event_id).to_string())),
         ("occurred_at", Cell::time(Some(&instant(header.occurred_at)))),
         ("recorded_at", Cell::time(Some(&instant(header.recorded_at)))),
+        ("written_after", header.centre_head.as_ref().map_or_else(Cell::none, written_after)),
         ("by", Cell::text(header.actor.post.as_str())),
         ("open_part", Cell::json(&open)),
         ("statement", header.statement.as_ref().map_or_else(Cell::none, |hash| Cell::bytes(hash))),
     ]
+}
+
+/// The centre's head that the writer had seen: the record is younger than that head, whatever the
+/// office's clock said.
+fn written_after(head: &HeadRef) -> Cell {
+    Cell::text(format!("kz/all at {} records", head.size))
 }
 
 fn type_name(header: &Header) -> String {
