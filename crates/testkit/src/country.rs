@@ -19,6 +19,7 @@ use wire::pb::query::v1::query_service_client::QueryServiceClient;
 use crate::installation::{DOMAIN, Installation, Settings};
 use crate::process::{Process, binary};
 use crate::proxy::LinkProxy;
+use crate::site::Site;
 
 /// Time for anything that ought to happen by itself.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,7 +32,7 @@ pub struct Region {
     /// The link to the centre.
     pub link: LinkProxy,
     config: PathBuf,
-    address: SocketAddr,
+    site: Site,
 }
 
 /// Everything.
@@ -44,21 +45,29 @@ pub struct Country {
     /// Regions by office code.
     pub regions: BTreeMap<String, Region>,
     centre_config: PathBuf,
-    centre: SocketAddr,
+    centre: Site,
     settings: Settings,
 }
 
 impl Country {
     /// Starts the centre and `offices`, and enrols them. `settings` go into every node's file.
     pub async fn start(dir: &Path, offices: &[&str], settings: Settings) -> Result<Country> {
+        let mut country = Country::start_at(dir, settings, Site::loopback().await?).await?;
+        for office in offices {
+            country.add_region(office).await?;
+        }
+        Ok(country)
+    }
+
+    /// Starts the centre alone, at this site.
+    pub async fn start_at(dir: &Path, settings: Settings, centre: Site) -> Result<Country> {
         let installation = Installation::create(dir)?;
-        // The port is taken once and kept over restarts, as regions know it.
-        let centre = free_port().await?;
         let with_page = Settings {
             top: format!("page = \"127.0.0.1:0\"\n{}", settings.top),
             ..settings.clone()
         };
-        let centre_config = installation.configure("KZ", &centre.to_string(), None, &with_page)?;
+        let centre_config =
+            installation.configure("KZ", &centre.listen.to_string(), None, &with_page)?;
         let mut country = Country {
             installation,
             coordinator: None,
@@ -68,40 +77,42 @@ impl Country {
             settings,
         };
         country.start_coordinator().await?;
-        for office in offices {
-            country.add_region(office).await?;
-        }
         Ok(country)
     }
 
     /// Starts the coordinator, again if need be.
     pub async fn start_coordinator(&mut self) -> Result<()> {
         let program = binary("adal-coordinator")?;
-        let process = Process::start("adal-coordinator", &program, &self.centre_config).await?;
+        let (namespace, config) = (self.centre.namespace.as_deref(), &self.centre_config);
+        let process = Process::start_in(namespace, "adal-coordinator", &program, config).await?;
         self.coordinator = Some(process);
         Ok(())
     }
 
     /// Makes, enrols and starts one more region: nothing but data, no rebuild.
     pub async fn add_region(&mut self, office: &str) -> Result<()> {
-        self.prepare_region(office).await?;
+        self.add_region_at(office, Site::loopback().await?).await
+    }
+
+    /// Makes, enrols and starts one more region at this site.
+    pub async fn add_region_at(&mut self, office: &str, site: Site) -> Result<()> {
+        self.prepare_region_at(office, site).await?;
         self.enrol(office).await?;
         self.start_region(office).await
     }
 
     /// Makes keys, people and configuration of one more region; it is not enrolled, not started.
     pub async fn prepare_region(&mut self, office: &str) -> Result<()> {
+        self.prepare_region_at(office, Site::loopback().await?).await
+    }
+
+    async fn prepare_region_at(&mut self, office: &str, site: Site) -> Result<()> {
         self.installation.add_region(office)?;
-        let link = LinkProxy::start(self.centre).await?;
-        let address = free_port().await?;
-        let dialled = link.address().to_string();
-        let config = self.installation.configure(
-            office,
-            &address.to_string(),
-            Some(&dialled),
-            &self.settings,
-        )?;
-        let region = Region { process: None, link, config, address };
+        let link = LinkProxy::start_at(site.door, self.centre.linked).await?;
+        let (listen, dialled) = (site.listen.to_string(), link.address().to_string());
+        let config =
+            self.installation.configure(office, &listen, Some(&dialled), &self.settings)?;
+        let region = Region { process: None, link, config, site };
         self.regions.insert(office.to_owned(), region);
         Ok(())
     }
@@ -110,7 +121,9 @@ impl Country {
     pub async fn start_region(&mut self, office: &str) -> Result<()> {
         let program = binary("adal-region")?;
         let region = self.region_mut(office)?;
-        region.process = Some(Process::start(office, &program, &region.config).await?);
+        let namespace = region.site.namespace.as_deref();
+        let process = Process::start_in(namespace, office, &program, &region.config).await?;
+        region.process = Some(process);
         Ok(())
     }
 
@@ -162,7 +175,7 @@ impl Country {
 
     /// Where an office's services listen.
     pub fn address(&self, office: &str) -> Result<SocketAddr> {
-        if office == "KZ" { Ok(self.centre) } else { Ok(self.region(office)?.address) }
+        if office == "KZ" { Ok(self.centre.reach) } else { Ok(self.region(office)?.site.reach) }
     }
 
     /// How a person of an office reaches its node.
@@ -275,9 +288,4 @@ impl Country {
         }
         Ok(None)
     }
-}
-
-/// A loopback port that is free at this moment.
-async fn free_port() -> Result<SocketAddr> {
-    Ok(tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?)
 }

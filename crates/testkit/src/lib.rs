@@ -2,8 +2,10 @@
 //!
 //! # Scope
 //! Real node processes ([`process`]), an installation of keys and configuration files
-//! ([`installation`]), a whole country of both ([`country`]), links that can be cut ([`proxy`]),
-//! a receiver of traces ([`collector`]), the generator's steps entered at real nodes ([`feed`]).
+//! ([`installation`]), a whole country of both ([`country`]), links that can be cut and delayed
+//! ([`proxy`]), network namespaces with slow and lossy links ([`namespace`]) and where nodes run
+//! ([`site`]), a receiver of traces ([`collector`]), the generator's steps entered at real nodes
+//! ([`feed`]).
 //!
 //! # Not in scope
 //! Anything that a running office needs: no crate of the product depends on this one.
@@ -12,8 +14,10 @@ pub mod collector;
 pub mod country;
 pub mod feed;
 pub mod installation;
+pub mod namespace;
 pub mod process;
 pub mod proxy;
+pub mod site;
 
 pub use country::Country;
 pub use installation::{Installation, Settings};

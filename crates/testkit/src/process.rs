@@ -21,6 +21,14 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     found.ok_or_else(|| anyhow!("{name} is not built; run `cargo build --bins` first"))
 }
 
+/// A command that runs a program here or in a network namespace; its process is the program's.
+fn command(namespace: Option<&str>, binary: &Path) -> Command {
+    let Some(namespace) = namespace else { return Command::new(binary) };
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(binary);
+    command
+}
+
 /// One running node.
 #[derive(Debug)]
 pub struct Process {
@@ -34,9 +42,19 @@ impl Process {
     /// Starts `binary --config config` and waits for its ready line. Standard error goes to
     /// `<folder of config>/stderr.log`, appended.
     pub async fn start(name: &str, binary: &Path, config: &Path) -> Result<Process> {
+        Process::start_in(None, name, binary, config).await
+    }
+
+    /// As [`Process::start`], in a network namespace.
+    pub async fn start_in(
+        namespace: Option<&str>,
+        name: &str,
+        binary: &Path,
+        config: &Path,
+    ) -> Result<Process> {
         let log_path = config.with_file_name("stderr.log");
         let log = File::options().create(true).append(true).open(&log_path)?;
-        let mut child = Command::new(binary)
+        let mut child = command(namespace, binary)
             .arg("--config")
             .arg(config)
             .stdin(Stdio::null())

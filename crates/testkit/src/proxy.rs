@@ -1,18 +1,24 @@
-//! A TCP link that can be cut, silenced and mended: what lies between two offices, without root
-//! rights.
+//! A TCP link that can be cut, silenced, delayed and mended: what lies between two offices, without
+//! root rights.
 
+use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Bytes taken from one end before they are given to the other.
 const BUFFER: usize = 16 * 1024;
+/// Pieces of one direction that are on their way at once.
+const ON_THE_WAY: usize = 256;
 
 /// State of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,36 +29,77 @@ enum Link {
     Cut,
 }
 
-/// Listens on loopback and forwards to one address while the link is up.
+/// What lies between the ends beside the state.
+#[derive(Debug, Default)]
+struct Way {
+    /// Bytes that the dialling end may still send before the link becomes a black hole.
+    allowance: Option<usize>,
+    /// Time that each piece needs, in each direction.
+    delay: Duration,
+    /// Time after which a connection is cut, however busy it is.
+    life: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: watch::Sender<Link>,
+    way: Mutex<Way>,
+    /// Connections that the dialling end has made.
+    connections: AtomicU64,
+}
+
+impl Shared {
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes bytes of the dialling end from the allowance.
+    fn spend(&self, bytes: usize) {
+        if let Some(left) = self.way().allowance.as_mut() {
+            *left = left.saturating_sub(bytes);
+            if *left == 0 {
+                self.state.send_replace(Link::BlackHole);
+            }
+        }
+    }
+}
+
+/// Listens on one address and forwards to another while the link is up.
 #[derive(Debug)]
 pub struct LinkProxy {
     address: SocketAddr,
-    state: Arc<watch::Sender<Link>>,
-    /// Bytes that the dialling end may still send before the link becomes a black hole.
-    allowance: Arc<Mutex<Option<usize>>>,
+    shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
 
 impl LinkProxy {
     /// Opens a link to `target` on a free loopback port.
-    #[allow(clippy::disallowed_methods)] // a test tool has no supervisor
     pub async fn start(target: SocketAddr) -> io::Result<LinkProxy> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        LinkProxy::start_at(Ipv4Addr::LOCALHOST.into(), target).await
+    }
+
+    /// Opens a link to `target` on a free port of this address.
+    #[allow(clippy::disallowed_methods)] // a test tool has no supervisor
+    pub async fn start_at(door: IpAddr, target: SocketAddr) -> io::Result<LinkProxy> {
+        let listener = TcpListener::bind((door, 0)).await?;
         let address = listener.local_addr()?;
-        let state = Arc::new(watch::channel(Link::Up).0);
-        let states = state.clone();
-        let allowance = Arc::new(Mutex::new(None));
-        let allowed = allowance.clone();
+        let shared = Arc::new(Shared {
+            state: watch::channel(Link::Up).0,
+            way: Mutex::default(),
+            connections: AtomicU64::new(0),
+        });
+        let of_all = shared.clone();
         let accepting = tokio::spawn(async move {
             loop {
                 let Ok((near, _)) = listener.accept().await else { continue };
-                if *states.borrow() == Link::Cut {
+                if *of_all.state.borrow() == Link::Cut {
                     continue; // dropped: the dialler sees a closed connection
                 }
-                tokio::spawn(forward(near, target, states.clone(), allowed.clone()));
+                of_all.connections.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(forward(near, target, of_all.clone()));
             }
         });
-        Ok(LinkProxy { address, state, allowance, accepting })
+        Ok(LinkProxy { address, shared, accepting })
     }
 
     /// Where to dial.
@@ -60,28 +107,45 @@ impl LinkProxy {
         self.address
     }
 
+    /// Connections that the dialling end has made so far.
+    pub fn connections(&self) -> u64 {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
     /// Breaks every connection and refuses new ones: both ends notice at once.
     pub fn cut(&self) {
-        self.state.send_replace(Link::Cut);
+        self.shared.state.send_replace(Link::Cut);
     }
 
     /// Keeps every connection open, takes new ones, and lets nothing through: neither end is told
     /// that the other is out of reach.
     pub fn black_hole(&self) {
-        self.state.send_replace(Link::BlackHole);
+        self.shared.state.send_replace(Link::BlackHole);
     }
 
     /// Lets connections through until the dialling end has sent so many bytes more; then it is a
     /// black hole.
     pub fn mend_for(&self, bytes: usize) {
-        *self.allowance.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
-        self.state.send_replace(Link::Up);
+        self.shared.way().allowance = Some(bytes);
+        self.shared.state.send_replace(Link::Up);
     }
 
     /// Lets connections through again; those that a black hole kept go on where they were.
     pub fn mend(&self) {
-        *self.allowance.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.state.send_replace(Link::Up);
+        self.shared.way().allowance = None;
+        self.shared.state.send_replace(Link::Up);
+    }
+
+    /// Everything that is read from now on needs so long to the other end, in each direction. Half
+    /// a round trip.
+    pub fn delay(&self, delay: Duration) {
+        self.shared.way().delay = delay;
+    }
+
+    /// Connections made from now on are cut after this time, however busy they are, as some proxies
+    /// and firewalls do.
+    pub fn cut_after(&self, life: Duration) {
+        self.shared.way().life = Some(life);
     }
 }
 
@@ -92,59 +156,76 @@ impl Drop for LinkProxy {
     }
 }
 
-async fn forward(
-    near: TcpStream,
-    target: SocketAddr,
-    states: Arc<watch::Sender<Link>>,
-    allowance: Arc<Mutex<Option<usize>>>,
-) {
-    let mut state = states.subscribe();
+async fn forward(near: TcpStream, target: SocketAddr, shared: Arc<Shared>) {
+    let mut state = shared.state.subscribe();
     let mut cut = state.clone();
-    let spend = move |bytes: usize| {
-        let mut left = allowance.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(left) = left.as_mut() {
-            *left = left.saturating_sub(bytes);
-            if *left == 0 {
-                states.send_replace(Link::BlackHole);
-            }
-        }
-    };
-    let both_ways = async move {
+    let life = shared.way().life;
+    let both_ways = async {
         passable(&mut state).await?;
         let far = TcpStream::connect(target).await?;
         near.set_nodelay(true)?;
         far.set_nodelay(true)?;
         let (near_out, near_in) = near.into_split();
         let (far_out, far_in) = far.into_split();
-        let up = copy(near_out, far_in, state.clone(), spend);
-        tokio::try_join!(up, copy(far_out, near_in, state, |_| {}))
+        let up = copy(near_out, far_in, &shared, |bytes| shared.spend(bytes));
+        tokio::try_join!(up, copy(far_out, near_in, &shared, |_| {}))
+    };
+    let over = async {
+        match life {
+            Some(life) => tokio::time::sleep(life).await,
+            None => std::future::pending().await,
+        }
     };
     tokio::select! {
         _ = both_ways => {} // one end has gone: the other is dropped with it
         _ = cut.wait_for(|link| *link == Link::Cut) => {}
+        () = over => {}
     }
 }
+
+/// What was read and is not yet due at the other end.
+type OnTheWay = VecDeque<(Instant, Vec<u8>)>;
 
 async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut state: watch::Receiver<Link>,
+    shared: &Shared,
     passed: impl Fn(usize),
 ) -> io::Result<()> {
+    let mut state = shared.state.subscribe();
     let mut buffer = vec![0; BUFFER];
-    loop {
+    let mut waiting = OnTheWay::new();
+    let mut ended = false;
+    while !ended || !waiting.is_empty() {
         passable(&mut state).await?;
+        let due = waiting.front().map(|(due, _)| *due);
         let read = tokio::select! {
             biased;
             _ = state.wait_for(|link| *link == Link::BlackHole) => continue,
-            read = from.read(&mut buffer) => read?,
+            () = at(due) => None,
+            read = from.read(&mut buffer), if !ended && waiting.len() < ON_THE_WAY => Some(read?),
         };
-        if read == 0 {
-            return to.shutdown().await;
+        match read {
+            None => {
+                let Some((_, bytes)) = waiting.pop_front() else { continue };
+                to.write_all(&bytes).await?;
+                passed(bytes.len());
+            }
+            Some(0) => ended = true,
+            Some(read) => {
+                let due = Instant::now() + shared.way().delay;
+                waiting.push_back((due, buffer[..read].to_vec()));
+            }
         }
-        passable(&mut state).await?;
-        to.write_all(&buffer[..read]).await?;
-        passed(read);
+    }
+    to.shutdown().await
+}
+
+/// Waits for this moment; for ever if there is none.
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -156,8 +237,6 @@ async fn passable(state: &mut watch::Receiver<Link>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// A link to a server that sends every byte back.
@@ -229,5 +308,33 @@ mod tests {
         link.black_hole();
         link.cut();
         assert_eq!(old.read(&mut [0]).await.unwrap_or(0), 0, "a hole can be cut too");
+    }
+
+    #[tokio::test]
+    async fn a_delayed_link_keeps_the_order_and_takes_its_time() {
+        let link = echo().await;
+        link.delay(Duration::from_millis(50));
+        let mut caller = TcpStream::connect(link.address()).await.unwrap();
+        let began = Instant::now();
+        caller.write_all(b"abc").await.unwrap();
+        let mut heard = [0; 3];
+        caller.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"abc");
+        assert!(began.elapsed() >= Duration::from_millis(100), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_short_lived_link_ends_busy_connections_and_takes_new_ones() {
+        let link = echo().await;
+        link.cut_after(Duration::from_millis(50));
+        for connection in 1..3 {
+            let mut caller = TcpStream::connect(link.address()).await.unwrap();
+            let busy = async {
+                while caller.write_all(b"a").await.is_ok() && caller.read_u8().await.is_ok() {}
+            };
+            let ended = tokio::time::timeout(Duration::from_secs(10), busy).await;
+            assert!(ended.is_ok(), "the connection goes on");
+            assert_eq!(link.connections(), connection);
+        }
     }
 }
