@@ -82,12 +82,33 @@ impl LogKeys {
     /// # Errors
     /// [`IdentityError::Io`], [`IdentityError::Random`]; nothing was made then.
     pub fn make(&self, epoch: u32) -> Result<[u8; 32], IdentityError> {
+        self.make_with(epoch, files::random_seed)
+    }
+
+    /// As [`LogKeys::make`], of a seed that is given: for a simulation, whose keys must not be
+    /// others each time. Nobody else may know the seed of a key.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn make_of(
+        &self,
+        epoch: u32,
+        seed: Zeroizing<[u8; 32]>,
+    ) -> Result<[u8; 32], IdentityError> {
+        self.make_with(epoch, || Ok(seed))
+    }
+
+    fn make_with(
+        &self,
+        epoch: u32,
+        seed: impl FnOnce() -> Result<Zeroizing<[u8; 32]>, IdentityError>,
+    ) -> Result<[u8; 32], IdentityError> {
         let mut seeds = self.seeds.write().unwrap_or_else(PoisonError::into_inner);
         let seed = match seeds.get(&epoch) {
             Some(seed) => seed.clone(),
             None => {
                 files::make_folder(&self.made)?;
-                let seed = files::random_seed()?;
+                let seed = seed()?;
                 let path = self.made.join(log_key_file(epoch));
                 files::replace_secret(&path, &to_hex(&seed))?;
                 seeds.insert(epoch, seed.clone());

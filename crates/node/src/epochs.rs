@@ -153,7 +153,7 @@ pub async fn rotate(office: &SharedOffice) -> Result<Vec<Rotated>, EpochError> {
     let open = |log: &LogName| store::own_epoch(&office.journal, log);
     let next = own_logs(office).iter().map(open).max().unwrap_or(1).saturating_add(1);
     let making = office.clone();
-    let made = tokio::task::spawn_blocking(move || making.log_keys.make(next)).await;
+    let made = office.journal.on_thread(move |_| make_key(&making, next)).await;
     let key = made.map_err(|error| EpochError::Internal(error.to_string()))??;
     let mut rotated = Vec::new();
     // Looked for again each time: an office may be enrolled, and its log be opened, meanwhile.
@@ -214,9 +214,17 @@ fn file(office: &Office, epoch: u32) -> String {
     office.log_keys.folder().join(identity::log_key_file(epoch)).display().to_string()
 }
 
+/// Makes the key of an epoch, unless there is one.
+fn make_key(office: &Office, epoch: u32) -> Result<[u8; 32], IdentityError> {
+    match office.random.seed() {
+        None => office.log_keys.make(epoch),
+        Some(seed) => office.log_keys.make_of(epoch, seed),
+    }
+}
+
 /// Makes the key of an epoch, opens it, and records how it begins; what is done already is left.
 async fn begin(office: &Office, log: &LogName, epoch: u32) -> Result<(), EpochError> {
-    office.log_keys.make(epoch)?;
+    make_key(office, epoch)?;
     loop {
         let opened = office.journal.ensure_own_log(log, epoch).await;
         if patient(opened.map_err(WriteError::Refused)).await? {
@@ -317,7 +325,7 @@ fn record(office: &Office, log: &LogName, fact: Fact) -> Result<Transaction, Epo
         actor: &actor,
         occurred_at: office.now(),
         zone: &office.zone,
-        command: Uuid::now_v7(),
+        command: office.random.id(&office.clock),
         causation: Uuid::nil(),
         correlation: Uuid::nil(),
     };

@@ -14,17 +14,19 @@
 //! # Modules
 //! In the order in which a command passes them: [`grpc`], [`decide`], [`seal`], [`writer`],
 //! [`link`], [`project`], [`duties`]; around them [`run`], [`start`], [`office`], [`options`],
-//! [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`keys`], [`epochs`],
-//! [`facts`], [`trace`], [`told`], [`clock`], [`supervisor`], [`upkeep`], [`metrics_port`]; about
+//! [`ground`], [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`keys`], [`epochs`],
+//! [`facts`], [`trace`], [`told`], [`changes`], [`clock`], [`supervisor`], [`upkeep`], [`metrics_port`]; about
 //! evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`].
 
 pub mod alarms;
+pub mod changes;
 pub mod clock;
 pub mod country;
 pub mod decide;
 pub mod duties;
 pub mod epochs;
 pub mod facts;
+pub mod ground;
 pub mod grpc;
 pub mod heads;
 pub mod keys;

@@ -24,8 +24,8 @@ use evidence::note::{NoteError, SignedNote, Verifier};
 use evidence::policy::{Missing, Policy, PolicyRefusal};
 use journal::{Control, LogInfo, Role, Transaction};
 use thiserror::Error;
-use tokio::sync::watch;
 
+use crate::changes::{Changes, Heard};
 use crate::country::Known;
 use crate::heads;
 use crate::link::store::{self, Head};
@@ -121,7 +121,7 @@ pub struct Notes {
     logs: Mutex<BTreeMap<(LogName, u32), Log>>,
     /// Held while notes are written, so that an older one never replaces a newer one.
     turn: tokio::sync::Mutex<()>,
-    changed: watch::Sender<u64>,
+    changed: Changes,
     policies: Mutex<Policies>,
 }
 
@@ -147,7 +147,7 @@ impl Notes {
         }
         let (logs, turn) = (Mutex::new(logs), tokio::sync::Mutex::default());
         let policies = Mutex::default();
-        Notes { logs, turn, changed: watch::Sender::new(0), policies }
+        Notes { logs, turn, changed: Changes::new(), policies }
     }
 
     /// The policy of a log, as [`policy::of`] makes it, kept until what is published changes.
@@ -175,9 +175,9 @@ impl Notes {
         Ok(policy)
     }
 
-    /// Changes each time a note does.
-    pub fn changed(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+    /// Tells each time that a note has changed.
+    pub fn changed(&self) -> Heard {
+        self.changed.hear()
     }
 
     /// The notes of a log's epoch, newest first, down to the newest complete one.
@@ -230,7 +230,7 @@ impl Notes {
         let policy = self.policy(office, log, epoch)?;
         let (added, changed) = self.change(&policy, office, (log, epoch), note, lines)?;
         if changed {
-            self.changed.send_modify(|count| *count += 1);
+            self.changed.tell();
         }
         Ok(added)
     }

@@ -4,7 +4,7 @@
 //! used; after a crash the rest of the block is skipped. Gaps betray nothing, because the digits
 //! that people see are a keyed permutation of the counter (`domain::number`).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use domain::number::OPEN_COUNTERS;
 use journal::{Control, Transaction};
@@ -49,7 +49,7 @@ pub enum NumbersError {
 /// The counters of this office, one per year of registration.
 #[derive(Debug, Default)]
 pub struct Numbers {
-    years: Mutex<HashMap<i16, Block>>,
+    years: Mutex<BTreeMap<i16, Block>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +128,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
+    use crate::ground::Working;
     use crate::supervisor::Supervisor;
 
     struct Desk {
@@ -144,7 +145,9 @@ mod tests {
         let vault = Vault::open(&dir.path().join("vault"), &root).unwrap();
         let (clock, metrics) = (Clock::system(), Metrics::disabled());
         let supervisor = Supervisor::new();
-        let writer = Writer::start(journal.clone(), vault, clock, metrics, &supervisor).unwrap();
+        let writer =
+            Writer::start(journal.clone(), vault, clock, metrics, Working::Threads, &supervisor)
+                .unwrap();
         Desk { journal: Records::new(journal), writer, _dir: dir }
     }
 

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::clock::Clock;
 use crate::country::Country;
 use crate::duties::view::View;
+use crate::ground::Random;
 use crate::link::{Links, store};
 use crate::notes::Notes;
 use crate::numbers::Numbers;
@@ -42,6 +43,8 @@ pub struct Office {
     pub options: Options,
     /// The wall clock.
     pub clock: Clock,
+    /// Where its ids, blinds and jitter come from.
+    pub random: Random,
     /// The records.
     pub journal: Records,
     /// The keys of sealed parts.

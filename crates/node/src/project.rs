@@ -72,13 +72,15 @@ impl FoldError {
     }
 }
 
-/// Looks at the tables that were opened. Tables that hold more than the logs belong to another
+/// Opens the tables and looks at them. Tables that hold more than the logs belong to another
 /// journal: they are folded anew. Tables that hold all that the logs do may be asked at once.
 ///
 /// # Errors
-/// The tables' file cannot be read.
+/// The tables' file cannot be opened or read.
 pub async fn start(office: &Office) -> Result<(), String> {
-    info!(tables = ?office.views.opened(), "tables opened");
+    let opened = office.views.begin().await;
+    let opened = opened.map_err(|error| format!("open the tables: {}", chain(&error)))?;
+    info!(tables = ?opened, "tables opened");
     let positions = positions(&office.views).await.map_err(|error| chain(&error))?;
     let is_beyond = |((log, epoch), next): (&LogEpoch, &u64)| {
         office.journal.log(log, *epoch).is_none_or(|info| *next > info.size)
@@ -373,6 +375,15 @@ impl Batch {
 fn owner(log: &LogName) -> Result<OfficeCode, FoldError> {
     let first = log.as_str().split('/').next().unwrap_or_default().to_ascii_uppercase();
     first.parse().map_err(|error| FoldError::Name(format!("the owner of log {log}: {error}")))
+}
+
+/// A record as the tables take it.
+///
+/// # Errors
+/// Its log is none of an office.
+pub fn envelope_of(record: &Record) -> Result<Envelope, String> {
+    let owner = owner(&record.header().log).map_err(|error| chain(&error))?;
+    Ok(envelope(record, &owner))
 }
 
 fn envelope(record: &Record, owner: &OfficeCode) -> Envelope {

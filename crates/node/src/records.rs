@@ -28,6 +28,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
+use crate::ground::Working;
+
 /// How long a question by key, or the first groups of a process, wait for an index that is opened
 /// and compared, before they are refused. A million records take about two seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,12 +72,18 @@ pub fn patience() -> Instant {
 pub struct Records {
     journal: Journal,
     threads: Arc<Semaphore>,
+    working: Working,
 }
 
 impl Records {
-    /// The records of a journal that [`open`] has opened.
+    /// The records of a journal that [`open`] has opened, with threads that may wait for it.
     pub fn new(journal: Journal) -> Records {
-        Records { journal, threads: Arc::new(Semaphore::new(THREADS)) }
+        Records::worked(journal, Working::Threads)
+    }
+
+    /// The same; `working` says who waits.
+    pub fn worked(journal: Journal, working: Working) -> Records {
+        Records { journal, threads: Arc::new(Semaphore::new(THREADS)), working }
     }
 
     /// Works with the journal on a thread that may wait. Once begun, the work is done even if
@@ -87,6 +95,9 @@ impl Records {
         &self,
         work: impl FnOnce(&Journal) -> T + Send + 'static,
     ) -> Result<T, JoinError> {
+        if self.working == Working::Inline {
+            return Ok(work(&self.journal));
+        }
         let permit = self.threads.clone().acquire_owned().await;
         let journal = self.journal.clone();
         let working = tokio::task::spawn_blocking(move || {

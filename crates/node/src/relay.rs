@@ -8,13 +8,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::OfficeCode;
 use evidence::log::LogName;
 use evidence::note::{SignedNote, Verifier};
 use replication::{Candidate, Cosigned, Mirrored, Offer, Schedule};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::country::Known;

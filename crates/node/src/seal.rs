@@ -6,7 +6,6 @@ use evidence::log::LogName;
 use evidence::record::{
     ActorRef, Classification, Draft, Header, KeyRef, ShortText, ShortTextError, StreamRef, Urgency,
 };
-use rand::Rng;
 use thiserror::Error;
 use uuid::Uuid;
 use vault::VaultError;
@@ -70,7 +69,7 @@ pub fn draft(
     provenance: &Provenance<'_>,
 ) -> Result<Draft, SealError> {
     let encoded = wire::encode_fact(fact);
-    let event_id = *Uuid::now_v7().as_bytes();
+    let event_id = office.random.id(&office.clock).into_bytes();
     let mut keys = Vec::new();
     let mut sealed = Vec::new();
     if let Some(personal) = &encoded.personal {
@@ -110,9 +109,7 @@ pub fn draft(
         attachments: Vec::new(),
         trace: trace::current(),
     };
-    let mut blind = [0; 32];
-    rand::rng().fill_bytes(&mut blind);
-    Ok(Draft { header, blind, open: encoded.open, sealed })
+    Ok(Draft { header, blind: office.random.bytes(), open: encoded.open, sealed })
 }
 
 fn short(field: &'static str, text: &str) -> Result<ShortText, SealError> {

@@ -15,11 +15,11 @@ use telemetry::{Metrics, Telemetry};
 use tracing::{info, warn};
 use vault::RootKey;
 
-use crate::clock::Clock;
 use crate::country::Country;
 use crate::duties;
 use crate::duties::view::View;
 use crate::epochs;
+use crate::ground::Ground;
 use crate::grpc;
 use crate::link::{self, Links};
 use crate::metrics_port;
@@ -28,7 +28,9 @@ use crate::numbers::Numbers;
 use crate::office::{Logs, Office, SharedOffice};
 use crate::options::Options;
 use crate::project;
-use crate::records::{Opening, Records};
+#[cfg(test)]
+use crate::records::Opening;
+use crate::records::Records;
 use crate::relay::Relay;
 use crate::stores;
 use crate::supervisor::{OnEnd, Supervisor};
@@ -51,8 +53,8 @@ pub struct Running {
 /// Whatever keeps the node from serving, in words for its operator: a folder in use, damage, a
 /// missing key, a port that is taken.
 pub async fn start(options: Options, telemetry: &Telemetry) -> anyhow::Result<Running> {
-    let supervisor = Supervisor::new();
-    let office = open(options, telemetry.metrics(), supervisor, &Journal::open).await?;
+    let (supervisor, ground) = (Supervisor::new(), Ground::machine());
+    let office = open_on(options, telemetry.metrics(), supervisor, &ground).await?;
     let credentials = Credentials::node(&office.options.keys)
         .context("load the node's certificate; `adal pki issue node` makes it")?;
     check_name(&credentials, &office)?;
@@ -65,8 +67,22 @@ pub async fn start(options: Options, telemetry: &Telemetry) -> anyhow::Result<Ru
     let supervisor = &office.supervisor;
     supervisor.spawn("project", OnEnd::StopNode, project::run(office.clone()));
     supervisor.spawn("keep the index", OnEnd::StopNode, duties::keep::run(office.clone()));
-    supervisor.spawn("write notes", OnEnd::StopNode, duties::notes::run(office.clone()));
     supervisor.spawn("scrub", OnEnd::StopNode, duties::scrub::run(office.clone()));
+    begin_duties(&office);
+    if !office.code.is_centre() {
+        let dial = link::dial::run(office.clone(), link::dial::Channel);
+        supervisor.spawn("dial the centre", OnEnd::StopNode, dial);
+    }
+    let prometheus = metrics_port::serve(&office, telemetry).await?;
+    let grpc = grpc::server::serve(&office, server_tls).await?;
+    info!(office = %office.code, %grpc, "node serves");
+    Ok(Running { office, grpc, prometheus })
+}
+
+/// Starts what an office does of its own accord: what it notes, watches, delivers and publishes.
+pub fn begin_duties(office: &SharedOffice) {
+    let supervisor = &office.supervisor;
+    supervisor.spawn("write notes", OnEnd::StopNode, duties::notes::run(office.clone()));
     let watch = duties::watch::run(office.clone());
     supervisor.spawn("watch the evidence", OnEnd::StopNode, watch);
     if office.code.is_centre() {
@@ -80,13 +96,7 @@ pub async fn start(options: Options, telemetry: &Telemetry) -> anyhow::Result<Ru
         supervisor.spawn("check the centre's view", OnEnd::StopNode, view);
         let deliver = duties::deliver::run(office.clone());
         supervisor.spawn("deliver directives", OnEnd::StopNode, deliver);
-        let dial = link::dial::run(office.clone());
-        supervisor.spawn("dial the centre", OnEnd::StopNode, dial);
     }
-    let prometheus = metrics_port::serve(&office, telemetry).await?;
-    let grpc = grpc::server::serve(&office, server_tls).await?;
-    info!(office = %office.code, %grpc, "node serves");
-    Ok(Running { office, grpc, prometheus })
 }
 
 /// A node under another office's certificate would be refused by everybody: say so at once.
@@ -118,12 +128,30 @@ fn identities(options: &Options) -> anyhow::Result<(NodeKeys, LogKeys, Trust)> {
     Ok((keys, log_keys, trust))
 }
 
-/// Opens what is stored; nothing runs yet but the writer.
+/// Opens what is stored, on the machine, the journal in this way; the tables too.
+#[cfg(test)]
 pub(crate) async fn open(
     options: Options,
     metrics: Metrics,
     supervisor: Supervisor,
     opening: &Opening,
+) -> anyhow::Result<SharedOffice> {
+    let ground = Ground { opening, ..Ground::machine() };
+    let office = open_on(options, metrics, supervisor, &ground).await?;
+    office.views.begin().await?;
+    Ok(office)
+}
+
+/// Opens what is stored but the tables, which [`project::start`] opens; nothing runs yet but the
+/// writer.
+///
+/// # Errors
+/// Whatever keeps the office from being opened, in words for its operator.
+pub async fn open_on(
+    options: Options,
+    metrics: Metrics,
+    supervisor: Supervisor,
+    ground: &Ground<'_>,
 ) -> anyhow::Result<SharedOffice> {
     let code: OfficeCode = options.office.parse()?;
     let zone = Zone::new(&options.zone)?;
@@ -131,18 +159,18 @@ pub(crate) async fn open(
     let (keys, log_keys, trust) = identities(&options)?;
     create(&options.data)?;
     let root = RootKey::load(&options.keys.join("vault.key")).context("load the vault's key")?;
-    let (journal, vault) = stores::open(&options, &root, opening)?;
-    let clock = Clock::system();
-    let writer =
-        Writer::start(journal.clone(), vault.clone(), clock.clone(), metrics.clone(), &supervisor)?;
-    let journal = Records::new(journal);
+    let (journal, vault) = stores::open(&options, &root, &*ground.disk, ground.opening)?;
+    let (clock, random, working) = (ground.clock.clone(), ground.random.clone(), ground.working);
+    let of = (journal.clone(), vault.clone(), clock.clone(), metrics.clone());
+    let writer = Writer::start(of.0, of.1, of.2, of.3, working, &supervisor)?;
+    let journal = Records::worked(journal, working);
     journal.ensure_own_log(&logs.own, 1).await.context("open the office's log")?;
     if code.is_centre() {
         journal.ensure_own_log(&logs.all, 1).await.context("open the log for every office")?;
     }
     let number_key = NumberKey::new(*vault.named_secret("reg_no")?);
     let request_key = vault.named_secret("request_hash")?;
-    let views = Views::open(&options.data.join("views.sqlite")).await.context("open the tables")?;
+    let views = Views::at(&options.data.join("views.sqlite"));
     let tables = Tables::new(journal.logs());
     let notes = Notes::load(&journal);
     let interval = Duration::from_millis(options.replication.relay_interval_ms);
@@ -170,7 +198,8 @@ pub(crate) async fn open(
         backing_up: tokio::sync::Mutex::default(),
         number_key,
         request_key,
-        instance: rand::random(),
+        instance: random.bytes(),
+        random,
         metrics,
         supervisor,
         options,

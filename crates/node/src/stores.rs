@@ -13,12 +13,11 @@
 //! after that. A start that was cut short in between is completed by the next one. Nothing is made
 //! before it is known that nothing is missing, so a refusal is the same at every start.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use evidence::hash::hex;
+use journal::disk::Disk;
 use journal::{Control, Journal, Transaction};
 use tracing::info;
 use vault::{RootKey, Vault};
@@ -39,13 +38,14 @@ const JOURNAL: &str = "journal";
 pub fn open(
     options: &Options,
     root: &RootKey,
+    disk: &dyn Disk,
     opening: &Opening,
 ) -> anyhow::Result<(Journal, Vault)> {
     let (journal_dir, vault_dir) = (options.data.join("journal"), options.data.join("vault"));
     let was_there = Vault::exists(&vault_dir)?;
     let open_vault = || Vault::open(&vault_dir, root).context("open the vault");
     let mut vault = None;
-    if was_there && !is_begun(&journal_dir)? {
+    if was_there && !is_begun(disk, &journal_dir)? {
         let found = open_vault()?;
         ensure!(!found.has_secret(JOURNAL), lost_journal(&journal_dir));
         vault = Some(found);
@@ -72,17 +72,12 @@ pub fn open(
 
 /// Whether there is a journal or anything left of one. The lock and an empty folder are what a
 /// start leaves that was cut short before it made anything.
-fn is_begun(dir: &Path) -> anyhow::Result<bool> {
-    let entries = |dir: &Path| match fs::read_dir(dir) {
-        Ok(entries) => entries.collect::<Result<Vec<_>, _>>(),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    };
-    let look = || format!("look into {}", dir.display());
-    for entry in entries(dir).with_context(look)? {
-        let counts = match entry.file_name().to_str() {
-            Some("lock") => false,
-            Some("commits") => !entries(&entry.path()).with_context(look)?.is_empty(),
+fn is_begun(disk: &dyn Disk, dir: &Path) -> anyhow::Result<bool> {
+    let names = |dir: &Path| disk.list(dir).with_context(|| format!("look into {}", dir.display()));
+    for name in names(dir)? {
+        let counts = match name.as_str() {
+            "lock" => false,
+            "commits" => !names(&dir.join(name))?.is_empty(),
             _ => true,
         };
         if counts {
@@ -144,8 +139,10 @@ fn strangers(id: &[u8], vault: &Vault) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::PathBuf;
 
+    use journal::disk::os::OsDisk;
     use tempfile::TempDir;
 
     use super::*;
@@ -160,7 +157,8 @@ mod tests {
     }
 
     fn start(dir: &TempDir) -> anyhow::Result<[u8; 16]> {
-        let (journal, vault) = open(&options(dir), &RootKey::from_bytes(ROOT), &Journal::open)?;
+        let root = RootKey::from_bytes(ROOT);
+        let (journal, vault) = open(&options(dir), &root, &OsDisk, &Journal::open)?;
         journal.ensure_own_log(&"kz".parse()?, 1)?;
         Ok(vault.id())
     }

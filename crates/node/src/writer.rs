@@ -18,10 +18,11 @@ use tracing::error;
 use vault::{Vault, VaultError};
 
 use crate::clock::Clock;
+use crate::ground::Working;
 use crate::link::store;
 use crate::project::chain;
 use crate::records::{self, Records};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{OnEnd, Supervisor};
 
 /// Transactions waiting to be gathered.
 const QUEUE: usize = 1_024;
@@ -97,37 +98,29 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer's thread. It ends when every handle is dropped or the journal stops.
+    /// Starts the writer: a thread of its own, or, where tasks work for themselves, a task. It ends
+    /// when every handle is dropped or the journal stops.
     pub fn start(
         journal: Journal,
         vault: Vault,
         clock: Clock,
         metrics: Metrics,
+        working: Working,
         supervisor: &Supervisor,
     ) -> std::io::Result<Writer> {
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let supervisor = supervisor.clone();
         let writing = Writing {
-            records: Records::new(journal.clone()),
+            records: Records::worked(journal.clone(), working),
             journal: journal.clone(),
             patience: records::patience(),
             vault,
             clock,
             metrics,
         };
-        let ended_journal = journal.clone();
-        std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
-            // A panic here must end the node as loudly as an error: nothing would be written any
-            // more. What is on disk is whole, and the restart recovers from it.
-            let running = std::panic::AssertUnwindSafe(|| writing.run(waiting));
-            let ended = std::panic::catch_unwind(running);
-            if let Err(reason) = ended.unwrap_or_else(|_| Err("the writer panicked".to_owned())) {
-                error!(reason, "the writer stops");
-                supervisor.fail(reason);
-                // Nothing is written any more: whoever waits for growth hears of the end.
-                ended_journal.close();
-            }
-        })?;
+        match working {
+            Working::Inline => supervisor.spawn("write", OnEnd::StopNode, writing.serve(waiting)),
+            Working::Threads => writing.on_thread(waiting, supervisor.clone())?,
+        }
         Ok(Writer { jobs, journal })
     }
 
@@ -183,6 +176,39 @@ struct Writing {
 }
 
 impl Writing {
+    fn on_thread(
+        self,
+        waiting: mpsc::Receiver<Job>,
+        supervisor: Supervisor,
+    ) -> std::io::Result<()> {
+        let ended_journal = self.journal.clone();
+        let writer = move || {
+            // A panic here must end the node as loudly as an error: nothing would be written any
+            // more. What is on disk is whole, and the restart recovers from it.
+            let running = std::panic::AssertUnwindSafe(|| self.run(waiting));
+            let ended = std::panic::catch_unwind(running);
+            if let Err(reason) = ended.unwrap_or_else(|_| Err("the writer panicked".to_owned())) {
+                error!(reason, "the writer stops");
+                supervisor.fail(reason);
+                // Nothing is written any more: whoever waits for growth hears of the end.
+                ended_journal.close();
+            }
+        };
+        std::thread::Builder::new().name("writer".to_owned()).spawn(writer).map(drop)
+    }
+
+    /// As [`Writing::run`], as a task.
+    async fn serve(self, mut waiting: mpsc::Receiver<Job>) -> Result<(), String> {
+        while let Some(first) = waiting.recv().await {
+            let jobs = gather(first, &mut waiting);
+            if let Err(reason) = self.commit(jobs) {
+                self.journal.close();
+                return Err(reason);
+            }
+        }
+        Ok(())
+    }
+
     fn run(self, mut waiting: mpsc::Receiver<Job>) -> Result<(), String> {
         while let Some(first) = waiting.blocking_recv() {
             let jobs = gather(first, &mut waiting);

@@ -58,7 +58,7 @@ async fn closed() -> (TempDir, PathBuf, Fingerprint) {
 async fn found(path: &Path) -> Opened {
     let views = Views::open(path).await.unwrap();
     let is_empty = views.fingerprint().await.unwrap().tables.iter().all(|table| table.rows == 0);
-    let opened = views.opened();
+    let opened = views.opened().unwrap();
     assert_eq!(is_empty, opened != Opened::Existing);
     assert_eq!(views.positions().await.unwrap().is_empty(), is_empty);
     views.discard().await.unwrap();
@@ -81,7 +81,7 @@ async fn what_was_closed_is_taken_over_and_unsealed() {
     assert_eq!(line, format!("adal-views-seal 1 sha256 {digest}\n"));
 
     let views = Views::open(&path).await.unwrap();
-    assert_eq!(views.opened(), Opened::Existing);
+    assert_eq!(views.opened(), Some(Opened::Existing));
     assert_eq!(views.fingerprint().await.unwrap(), before);
     assert!(!with(&path, ".seal").exists(), "the seal is gone before the first write");
     let clone = views.clone();
@@ -109,7 +109,7 @@ async fn one_flipped_byte_is_never_taken_over() {
         // With another magic or application id it might be anybody's: it is kept aside.
         let is_name = matches!(offset, 0..16 | 68..72);
         let wanted = if is_name { Opened::Foreign } else { Opened::Damaged };
-        assert_eq!(views.opened(), wanted, "offset {offset} of {length}");
+        assert_eq!(views.opened(), Some(wanted), "offset {offset} of {length}");
         assert_eq!(views.positions().await.unwrap(), []);
         views.discard().await.unwrap();
     }

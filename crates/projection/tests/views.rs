@@ -368,11 +368,11 @@ async fn a_file_is_kept_over_a_restart() {
     let mut country = Country::new();
     country.contact("KZ-75", 1, "call", 4);
     let views = views_of(folder.path(), &country).await;
-    assert_eq!(views.opened(), Opened::New);
+    assert_eq!(views.opened(), Some(Opened::New));
     let before = views.fingerprint().await.unwrap();
     views.close().await.unwrap();
     let again = Views::open(&path).await.unwrap();
-    assert_eq!(again.opened(), Opened::Existing);
+    assert_eq!(again.opened(), Some(Opened::Existing));
     assert_eq!(before, again.fingerprint().await.unwrap());
 }
 
@@ -410,7 +410,7 @@ async fn unusable_files_are_replaced_by_empty_views() {
         views_of(folder.path(), &country).await.close().await.unwrap();
         harm(&path);
         let views = Views::open(&path).await.unwrap();
-        assert_eq!(views.opened(), wanted);
+        assert_eq!(views.opened(), Some(wanted));
         assert_eq!(views.positions().await.unwrap(), vec![]);
         views.apply(&country.in_order()).await.unwrap();
         let set_aside = folder.path().join("views.sqlite.set-aside").exists();

@@ -58,6 +58,8 @@ struct Shared {
     steps: u64,
     crash_at: Option<u64>,
     free: u64,
+    /// What the disk lies in.
+    mount: PathBuf,
 }
 
 /// A crashing file system in memory; clones share it.
@@ -98,6 +100,14 @@ impl MemoryDisk {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty disk that lies in this folder, which is there whatever happens to the disk.
+    #[must_use]
+    pub fn mounted_at(folder: &Path) -> Self {
+        let disk = Self::new();
+        held(&disk.0).mount = folder.to_path_buf();
+        disk
     }
 
     /// Steps done so far.
@@ -153,9 +163,53 @@ impl MemoryDisk {
             .collect();
         let durable_names = names.clone();
         let (durable_folders, free) = (folders.clone(), shared.free);
-        let next =
-            Shared { names, durable_names, folders, durable_folders, free, ..Shared::default() };
+        let mount = shared.mount.clone();
+        let next = Shared {
+            names,
+            durable_names,
+            folders,
+            durable_folders,
+            free,
+            mount,
+            ..Shared::default()
+        };
         Self(Arc::new(Mutex::new(next)), Arc::default())
+    }
+
+    /// The disk as it is found after the program was killed: everything that was written is there.
+    /// Whoever still has the old one writes into the void.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let copy = Self::with_files(&self.files());
+        {
+            let (from, mut to) = (held(&self.0), held(&copy.0));
+            (to.free, to.mount) = (from.free, from.mount.clone());
+            to.folders.clone_from(&from.folders);
+            to.durable_folders.clone_from(&from.folders);
+        }
+        copy
+    }
+
+    /// As [`MemoryDisk::copied`], for a machine where the disk lies in another folder.
+    #[must_use]
+    pub fn moved(&self, from: &Path, to: &Path) -> Self {
+        let place = |path: &Path| path.strip_prefix(from).map_or(path.into(), |end| to.join(end));
+        let files = self.files().into_iter().map(|(path, bytes)| (place(&path), bytes));
+        let copy = Self::with_files(&files.collect::<Vec<_>>());
+        held(&copy.0).mount = place(&held(&self.0).mount);
+        copy
+    }
+
+    /// Flips the bits of `mask` in one byte of a file, behind everybody's back, where the file is
+    /// that long.
+    pub fn rot(&self, path: &Path, at: usize, mask: u8) {
+        let shared = held(&self.0);
+        let Some(node) = shared.names.get(path) else { return };
+        let mut node = held(node);
+        let Node { durable, current, .. } = &mut *node;
+        for byte in [durable.get_mut(at), current.get_mut(at)].into_iter().flatten() {
+            *byte ^= mask;
+        }
     }
 
     /// The files with their present contents, for tests that damage them.
@@ -239,7 +293,9 @@ impl Disk for MemoryDisk {
         let mut shared = held(&self.0);
         shared.folders.extend(folders_to(path));
         // What the whole disk lies in is not the disk's affair.
-        let top = folders_to(path).filter(|folder| folder.components().count() == 1);
+        let is_top =
+            |folder: &PathBuf| folder.components().count() == 1 || shared.mount.starts_with(folder);
+        let top: Vec<_> = folders_to(path).filter(is_top).collect();
         shared.durable_folders.extend(top);
         Ok(())
     }
@@ -370,8 +426,8 @@ impl DiskFile for MemoryFile {
     fn sync_all(&self) -> io::Result<()> {
         self.disk.whole_step()?;
         let mut node = held(&self.node);
-        node.durable = node.current.clone();
-        node.pending.clear();
+        let Node { durable, pending, .. } = &mut *node;
+        pending.drain(..).for_each(|change| change.apply(durable));
         Ok(())
     }
 }
@@ -433,5 +489,25 @@ mod tests {
             (0..64).any(|seed| disk.reboot(seed).files().is_empty()),
             "the name was not synced"
         );
+    }
+
+    #[test]
+    fn a_killed_program_leaves_what_it_wrote_and_rot_is_seen() {
+        let disk = MemoryDisk::mounted_at(Path::new("/srv/office"));
+        let path = Path::new("/srv/office/d/f");
+        disk.create_dir(Path::new("/srv/office/d")).unwrap();
+        let file = disk.open(path, OpenMode::Create).unwrap();
+        file.write_at(0, b"unsynced").unwrap();
+        let left = disk.copied();
+        file.write_at(0, b"later").unwrap();
+        assert_eq!(left.files(), [(path.to_path_buf(), b"unsynced".to_vec())]);
+        left.rot(path, 2, 1);
+        left.rot(path, 100, 1);
+        assert_eq!(left.reboot(1).files()[0].1, b"unrynced");
+        let folder = Path::new("/srv/office/d");
+        let kept = |seed| !disk.reboot(seed).list(Path::new("/srv/office")).unwrap().is_empty();
+        assert!((0..64).any(|seed| !kept(seed)), "{folder:?} was not synced");
+        disk.sync_dir(Path::new("/srv/office")).unwrap();
+        assert!((0..64).all(kept), "what the disk lies in is always there");
     }
 }

@@ -40,6 +40,7 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
     let (mut told, mut lists) = (Told::default(), Lists::default());
     loop {
         tokio::select! {
+            biased;
             () = stopping.cancelled() => return Ok(()),
             () = tokio::time::sleep(interval) => {}
         }
@@ -163,7 +164,7 @@ async fn append(
         actor: &actor,
         occurred_at: now,
         zone: &office.zone,
-        command: Uuid::now_v7(),
+        command: office.random.id(&office.clock),
         causation: Uuid::nil(),
         correlation: Uuid::nil(),
     };

@@ -39,6 +39,7 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
         grown.mark_seen();
         let done = duty.close_all(&office).await;
         tokio::select! {
+            biased;
             () = stopping.cancelled() => return Ok(()),
             changed = grown.changed() => {
                 changed.map_err(|ended| ended.to_string())?;
@@ -201,7 +202,7 @@ async fn record(office: &Office, fact: LogClosed) -> Result<(), String> {
         actor: &actor,
         occurred_at: office.now(),
         zone: &office.zone,
-        command: Uuid::now_v7(),
+        command: office.random.id(&office.clock),
         causation: Uuid::nil(),
         correlation: Uuid::nil(),
     };

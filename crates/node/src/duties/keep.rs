@@ -25,10 +25,12 @@ async fn keep(office: &Office, quiet: Duration) -> Result<(), String> {
     let mut grown = office.writer.grown();
     loop {
         tokio::select! {
+            biased;
             () = stopping.cancelled() => return Ok(()),
             changed = grown.changed() => {
                 changed.map_err(|ended| reason(office, ended.to_string()))?;
                 tokio::select! {
+                    biased;
                     () = stopping.cancelled() => return Ok(()),
                     () = tokio::time::sleep(EVERY) => {}
                 }

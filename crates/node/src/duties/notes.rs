@@ -18,7 +18,7 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
     let mut changed = office.notes.changed();
     let mut told = Told::default();
     loop {
-        changed.mark_unchanged();
+        changed.take();
         let done = office.notes.write(&office).await;
         match &done {
             Ok(_) => told.forget(SUBJECT),
@@ -35,13 +35,14 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
         let pause = async {
             match &done {
                 Ok(_) => {
-                    let _ = changed.changed().await;
+                    changed.changed().await;
                     tokio::time::sleep(WRITE_EVERY).await;
                 }
                 Err(_) => tokio::time::sleep(RETRY).await,
             }
         };
         tokio::select! {
+            biased;
             () = stopping.cancelled() => {}
             () = pause => {}
         }

@@ -16,6 +16,7 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
         let interval = Duration::from_millis(office.options.replication.relay_interval_ms);
         let pause = office.relay.wake_in().unwrap_or(interval).min(interval).min(LONGEST);
         tokio::select! {
+            biased;
             () = stopping.cancelled() => return Ok(()),
             () = office.relay.offered.notified() => {}
             () = tokio::time::sleep(pause) => {}

@@ -72,6 +72,7 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
             Err(_) => {}
         }
         tokio::select! {
+            biased;
             () = stopping.cancelled() => return Ok(()),
             changed = grown.changed() => {
                 changed.map_err(|ended| ended.to_string())?;

@@ -27,6 +27,7 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
             Err(_) => {}
         }
         tokio::select! {
+            biased;
             () = stopping.cancelled() => return Ok(()),
             () = tokio::time::sleep(late / LOOKS) => {}
         }

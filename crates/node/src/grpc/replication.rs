@@ -44,7 +44,7 @@ impl ReplicationService for Replication {
         let peer = access::node(request.extensions())?;
         answer::admit(&self.office, &peer)?;
         let (outbound, frames) = mpsc::channel(FRAMES);
-        let inbound = request.into_inner();
+        let inbound = Box::pin(request.into_inner());
         let office = self.office.clone();
         self.office.supervisor.spawn("answer a link", OnEnd::Ignore, async move {
             answer::run(office, peer, inbound, outbound).await;

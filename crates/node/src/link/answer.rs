@@ -1,17 +1,16 @@
 //! The centre's side of a link.
 
-use std::time::Instant;
-
 use domain::OfficeCode;
 use replication::{Close, Now, Party, RefusalCode, Session};
 use thiserror::Error;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming};
+use tonic::Status;
 use tracing::{info, warn};
 use wire::pb::replication::v1::Frame;
 
-use crate::link::driver::{Driver, Ended, Round, Told};
+use crate::link::driver::{Driver, Ended, Inbound, Round, Told};
 use crate::link::plan::{self, PlanError};
 use crate::office::{Office, SharedOffice};
 use crate::project::chain;
@@ -33,7 +32,7 @@ pub fn admit(office: &Office, peer: &OfficeCode) -> Result<(), Status> {
 pub async fn run(
     office: SharedOffice,
     peer: OfficeCode,
-    inbound: Streaming<Frame>,
+    inbound: Inbound,
     outbound: mpsc::Sender<Frame>,
 ) {
     let stop = CancellationToken::new();
@@ -54,8 +53,7 @@ pub async fn run(
             return;
         }
     };
-    let (inbound, told, from) = (Box::pin(inbound), Told::default(), peer.clone());
-    let round = Round::default();
+    let (told, round, from) = (Told::default(), Round::default(), peer.clone());
     let driver =
         Driver { office, session, peer: from, inbound, outbound, stop, began, told, round };
     match driver.run().await {

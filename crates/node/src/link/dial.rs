@@ -1,46 +1,102 @@
 //! The region's side of a link: dials the centre, runs the link, pauses, dials again.
 
-use std::time::{Duration, Instant};
+use std::future::Future;
+use std::time::Duration;
 
 use domain::OfficeCode;
-use rand::random;
 use replication::{Backoff, Close, Now, Party, RefusalCode, Session};
 use thiserror::Error;
 use tokio::sync::{OwnedMutexGuard, mpsc};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
+use tonic::transport;
 use tonic::{Code, Status};
 use tracing::{debug, info, warn};
 use wire::client::{ConnectError, Target};
+use wire::pb::replication::v1::Frame;
 use wire::pb::replication::v1::replication_service_client::ReplicationServiceClient;
 
 use crate::grpc::replication::{FRAME_BYTES, FRAMES};
-use crate::link::driver::{Driver, Ended, Round, Told, describe};
+use crate::link::driver::{Driver, Ended, Inbound, Round, Told, describe};
 use crate::link::plan::{self, PlanError};
 use crate::office::SharedOffice;
 use crate::project::chain;
 
+/// Why there is no link.
 #[derive(Debug, Error)]
-enum DialError {
+pub enum DialError {
+    /// A file of the certificates cannot be read.
     #[error("read the certificates")]
     Certificates(#[from] std::io::Error),
+    /// The centre is not reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// It ended the connection instead of opening the link.
     #[error(
         "the centre closed the connection before the link was open; if this goes on, it does not \
          accept this node's certificate: issue it anew from the installation's authority with \
          `adal pki issue node`"
     )]
     Door,
+    /// It refused to open the link, or the connection broke.
     #[error("open the link: {}", describe(.0))]
     Open(Box<Status>),
+    /// The link cannot be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The plan is none that the protocol takes.
     #[error("begin the link")]
     Session(#[from] replication::ConfigError),
+    /// The node is about to stop.
     #[error("the node is stopping")]
     Stopping,
+}
+
+/// How frames get to the centre and back.
+pub trait Way: Send + Sync + 'static {
+    /// A connection on which no link is open yet.
+    type Line: Send;
+
+    /// Connects to the centre.
+    fn reach(
+        &self,
+        office: &SharedOffice,
+    ) -> impl Future<Output = Result<Self::Line, DialError>> + Send;
+
+    /// Opens the link: what comes from `frames` goes to the centre.
+    fn open(
+        &self,
+        line: Self::Line,
+        frames: mpsc::Receiver<Frame>,
+    ) -> impl Future<Output = Result<Inbound, DialError>> + Send;
+}
+
+/// The way of every node: gRPC over TLS with both sides' certificates.
+#[derive(Clone, Copy, Debug)]
+pub struct Channel;
+
+impl Way for Channel {
+    type Line = transport::Channel;
+
+    async fn reach(&self, office: &SharedOffice) -> Result<transport::Channel, DialError> {
+        Ok(target(office)?.connect().await?)
+    }
+
+    async fn open(
+        &self,
+        line: transport::Channel,
+        frames: mpsc::Receiver<Frame>,
+    ) -> Result<Inbound, DialError> {
+        let mut client = ReplicationServiceClient::new(line)
+            .max_decoding_message_size(FRAME_BYTES)
+            .max_encoding_message_size(FRAME_BYTES)
+            .accept_compressed(CompressionEncoding::Zstd)
+            .send_compressed(CompressionEncoding::Zstd);
+        let opened = client.link(ReceiverStream::new(frames)).await;
+        Ok(Box::pin(opened.map_err(refused_or_open)?.into_inner()))
+    }
 }
 
 impl DialError {
@@ -56,7 +112,7 @@ impl DialError {
 }
 
 /// Runs until shutdown.
-pub async fn run(office: SharedOffice) -> Result<(), String> {
+pub async fn run(office: SharedOffice, way: impl Way) -> Result<(), String> {
     let centre: OfficeCode = "KZ".parse().map_err(|_| "the centre has no code".to_owned())?;
     let set = &office.options.replication;
     let mut backoff = Backoff::new(set.backoff_min_ms * 1_000, set.backoff_max_ms * 1_000)
@@ -65,7 +121,7 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
     let stopping = office.supervisor.stopping();
     while !stopping.is_cancelled() {
         let connects = office.links.connects(&centre);
-        let ended = once(&office, &centre).await;
+        let ended = once(&office, &way, &centre).await;
         let mut good = office.links.connects(&centre) > connects;
         match ended {
             Ok(Ended::Closed(Close::ShutDown) | Ended::Stopped) => break,
@@ -90,9 +146,10 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
             backoff.succeeded();
         }
         let mono = micros(began.elapsed());
-        let due = backoff.failed(mono, random());
+        let due = backoff.failed(mono, office.random.number());
         let pause = Duration::from_micros(due.saturating_sub(mono));
         tokio::select! {
+            biased;
             () = stopping.cancelled() => break,
             () = tokio::time::sleep(pause) => {}
         }
@@ -102,31 +159,30 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
 
 /// One link from the first packet to the last. Only making it is given up at once when the node
 /// stops; a link that runs says goodbye by itself.
-async fn once(office: &SharedOffice, centre: &OfficeCode) -> Result<Ended, DialError> {
+async fn once(
+    office: &SharedOffice,
+    way: &impl Way,
+    centre: &OfficeCode,
+) -> Result<Ended, DialError> {
     let stopping = office.supervisor.stopping();
     let (_turn, driver) = tokio::select! {
+        biased;
         () = stopping.cancelled() => return Err(DialError::Stopping),
-        made = make(office, centre) => made?,
+        made = make(office, way, centre) => made?,
     };
     Ok(driver.run().await)
 }
 
 async fn make(
     office: &SharedOffice,
+    way: &impl Way,
     centre: &OfficeCode,
 ) -> Result<(OwnedMutexGuard<()>, Driver), DialError> {
-    let channel = target(office)?.connect().await?;
-    let mut client = ReplicationServiceClient::new(channel)
-        .max_decoding_message_size(FRAME_BYTES)
-        .max_encoding_message_size(FRAME_BYTES)
-        .accept_compressed(CompressionEncoding::Zstd)
-        .send_compressed(CompressionEncoding::Zstd);
+    let line = way.reach(office).await?;
     let stop = CancellationToken::new();
     let turn = office.links.turn(centre, stop.clone()).await;
     let (outbound, frames) = mpsc::channel(FRAMES);
-    let opened = client.link(ReceiverStream::new(frames)).await.map_err(refused_or_open);
-    let inbound = opened?.into_inner();
-    let inbound = Box::pin(inbound);
+    let inbound = way.open(line, frames).await?;
     let began = Instant::now();
     let config = plan::to_centre(office, centre).await?;
     let session = Session::new(config, Now { mono: 0, unix: office.clock.now() })?;

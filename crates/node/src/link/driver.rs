@@ -10,12 +10,12 @@ mod witness;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use evidence::log::LogName;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
+use futures_util::{FutureExt, StreamExt};
 use journal::{CommitError, ReadError, Transaction};
 use replication::action::{
     Action, Close, CommitBatch, CommitTicket, CosignatureKind, Failure, Fault, Greeted, NewEpoch,
@@ -24,6 +24,7 @@ use replication::action::{
 use replication::limits::BATCHES_IN_FLIGHT;
 use replication::{Now, RefusalCode, Session};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::{error, info, warn};
@@ -140,8 +141,11 @@ impl Driver {
         let mut notes = self.office.notes.changed();
         let stopping = self.office.supervisor.stopping();
         loop {
-            if self.round.is_due(notes.has_changed().unwrap_or(false)) {
-                notes.mark_unchanged();
+            // Looked at in every turn, whatever woke it: nothing below can keep it from its turn.
+            if let Some(Ok(_)) = grown.changed().now_or_never() {
+                self.tell_growth();
+            }
+            if self.round.is_due(notes.take()) {
                 self.go_round().await;
             }
             if let Some(ended) = self.carry_out(outgoing, storing).await {
@@ -149,9 +153,13 @@ impl Driver {
             }
             self.publish();
             let wake = self.wake_in().min(STATUS_EVERY);
+            // What is to be sent and what was stored is bounded by what was let in, so the peer is
+            // read in the end; what follows it was looked at above.
             let woken = tokio::select! {
+                biased;
                 () = stopping.cancelled() => Woken::Stopping,
                 () = self.stop.cancelled() => Woken::Replaced,
+                Some(stored) = storing.next() => Woken::Stored(stored),
                 permit = self.outbound.reserve(), if !outgoing.is_empty() => {
                     match (permit, outgoing.pop_front()) {
                         (Ok(permit), Some(frame)) => {
@@ -161,7 +169,6 @@ impl Driver {
                         _ => Woken::Broken("the stream to the peer has ended".to_owned()),
                     }
                 }
-                Some(stored) = storing.next() => Woken::Stored(stored),
                 message = self.inbound.next(), if outgoing.len() <= OUTGOING_LIMIT => {
                     match message {
                         Some(Ok(frame)) => Woken::Frame(frame),
@@ -173,7 +180,7 @@ impl Driver {
                     Ok(_) => Woken::Grown,
                     Err(_) => Woken::Replaced,
                 },
-                Ok(()) = notes.changed() => Woken::Notes,
+                () = notes.changed() => Woken::Notes,
                 () = tokio::time::sleep(wake) => Woken::Time,
             };
             match woken {

@@ -15,11 +15,12 @@ pub mod successor;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::OfficeCode;
 use replication::{Close, LinkState, LogState, LogStatus, Party, RefusalCode, Status};
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::link::driver::Ended;

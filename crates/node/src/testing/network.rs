@@ -2,7 +2,7 @@
 //! sockets.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::office::{OfficeEnrolled, OfficeFact};
 use domain::{Fact, OfficeCode};
@@ -12,6 +12,7 @@ use replication::{Now, Session};
 use telemetry::Metrics;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use wire::pb::replication::v1::Frame;

@@ -43,7 +43,7 @@ mod work;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -87,7 +87,7 @@ pub struct Views {
     path: PathBuf,
     writer: SqlitePool,
     readers: SqlitePool,
-    opened: Opened,
+    opened: Arc<OnceLock<Opened>>,
     /// Whether closing seals the file. Shared by all clones.
     sealable: Arc<AtomicBool>,
 }
@@ -102,12 +102,33 @@ impl Views {
     /// # Errors
     /// [`Error::Database`] or [`Error::Io`] where the file cannot be made, read or replaced.
     pub async fn open(path: &Path) -> Result<Self, Error> {
-        open::open(path).await
+        let views = Self::at(path);
+        views.begin().await?;
+        Ok(views)
     }
 
-    /// What [`Views::open`] found.
-    pub fn opened(&self) -> Opened {
-        self.opened
+    /// The views in the file `path`, which is not looked at before [`Views::begin`]. Nothing else
+    /// may be asked of them before that. To be called within a runtime.
+    pub fn at(path: &Path) -> Self {
+        open::at(path)
+    }
+
+    /// Opens the file as [`Views::open`] does, once for all clones; what it found.
+    ///
+    /// # Errors
+    /// As there; these views are of no use then.
+    pub async fn begin(&self) -> Result<Opened, Error> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(*opened);
+        }
+        let opened = open::begin(self).await?;
+        self.sealable.store(true, Ordering::Release);
+        Ok(*self.opened.get_or_init(|| opened))
+    }
+
+    /// What was found where the file was opened; `None` before [`Views::begin`].
+    pub fn opened(&self) -> Option<Opened> {
+        self.opened.get().copied()
     }
 
     /// The file.
@@ -170,6 +191,10 @@ impl Views {
     pub async fn close(&self) -> Result<(), Error> {
         // First the readers: a snapshot of theirs would keep the write-ahead log from emptying.
         self.readers.close().await;
+        if self.opened.get().is_none() {
+            self.writer.close().await;
+            return Ok(());
+        }
         let emptied = self.checkpoint().await;
         self.writer.close().await;
         match emptied {

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -57,7 +57,23 @@ pub enum Opened {
     Foreign,
 }
 
-pub(super) async fn open(path: &Path) -> Result<Views, Error> {
+/// Connects to nothing yet: the pools do with their first question.
+pub(super) fn at(path: &Path) -> Views {
+    let pool = |connections| {
+        let pool = SqlitePoolOptions::new().max_connections(connections);
+        pool.idle_timeout(None).max_lifetime(None)
+    };
+    Views {
+        path: path.to_owned(),
+        writer: pool(1).connect_lazy_with(options(path).create_if_missing(true)),
+        readers: pool(READERS).connect_lazy_with(options(path).read_only(true)),
+        opened: Arc::new(OnceLock::new()),
+        sealable: Arc::new(AtomicBool::new(false)),
+    }
+}
+
+pub(super) async fn begin(views: &Views) -> Result<Opened, Error> {
+    let path = views.path.as_path();
     let found = inspect(path).await?;
     match found {
         // From here on it is written to.
@@ -73,23 +89,12 @@ pub(super) async fn open(path: &Path) -> Result<Views, Error> {
             remove(path)?;
         }
     }
-    let writer = SqlitePoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options(path).create_if_missing(true))
-        .await?;
+    let mut writer = views.writer.acquire().await?;
     if found != Opened::Existing {
-        create(&mut *writer.acquire().await?).await?;
+        create(&mut writer).await?;
     }
-    let readers = SqlitePoolOptions::new()
-        .max_connections(READERS)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options(path).read_only(true))
-        .await?;
-    let sealable = Arc::new(AtomicBool::new(true));
-    Ok(Views { path: path.to_owned(), writer, readers, opened: found, sealable })
+    drop(views.readers.acquire().await?);
+    Ok(found)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

@@ -1,7 +1,7 @@
 //! The driver's part where offices are further witnesses of each other's heads.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use evidence::log::LogName;
 use journal::Transaction;
@@ -10,6 +10,7 @@ use replication::action::{
     StoreCosignature,
 };
 use replication::{Cosigned, Mirrored};
+use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::reading::proof;
