@@ -64,11 +64,7 @@ pub(crate) fn lines_at<'a>(
     let mut lines: Vec<EvidenceLine> =
         watched(office).iter().map(|info| line(office, info, now)).collect();
     for line in &mut lines {
-        let mut texts: Vec<String> = faults
-            .iter()
-            .filter(|fault| fault.log == line.log && fault.epoch == line.epoch)
-            .map(|fault| format!("{}: {}", fault.code, fault.text))
-            .collect();
+        let mut texts = texts(&faults, &line.log, line.epoch);
         if line.log == office.logs.own
             && let Some(text) = left_out(office, links.clone(), now)
         {
@@ -89,20 +85,27 @@ pub(crate) fn lines_at<'a>(
         line.alarm = texts.join("; ");
     }
     // What this office has seen as a further witness has no line of its own otherwise.
-    for fault in faults {
-        if lines.iter().all(|line| (&line.log, line.epoch) != (&fault.log, fault.epoch)) {
+    for KeptFault { log, epoch, .. } in &faults {
+        if lines.iter().all(|line| (&line.log, line.epoch) != (log, *epoch)) {
             lines.push(EvidenceLine {
-                log: fault.log,
-                epoch: fault.epoch,
+                log: log.clone(),
+                epoch: *epoch,
                 size: 0,
                 complete_size: 0,
                 waiting_since: None,
                 missing: String::new(),
-                alarm: format!("{}: {}", fault.code, fault.text),
+                alarm: texts(&faults, log, *epoch).join("; "),
             });
         }
     }
     lines
+}
+
+/// What is kept against one epoch of a log: at most one text for each of [`CONTRADICTIONS`], and
+/// each of them, so that none hides another.
+fn texts(faults: &[KeptFault], log: &LogName, epoch: u32) -> Vec<String> {
+    let of_epoch = faults.iter().filter(|fault| fault.log == *log && fault.epoch == epoch);
+    of_epoch.map(|fault| format!("{}: {}", fault.code, fault.text)).collect()
 }
 
 /// The contradictions that are kept. None is over because somebody else goes on in a new epoch:

@@ -157,6 +157,7 @@ pub(crate) async fn open(
         keys,
         log_keys,
         rotating: tokio::sync::Mutex::default(),
+        keeping: tokio::sync::Mutex::default(),
         trust,
         writer,
         views,

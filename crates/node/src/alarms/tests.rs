@@ -85,6 +85,21 @@ async fn a_second_enrolment_changes_no_key_and_is_an_alarm() {
     assert!(alarm.starts_with(begin), "{alarm}");
 }
 
+#[tokio::test]
+async fn no_contradiction_of_an_epoch_hides_another() {
+    let office = &desk("KZ-75").await.office;
+    for (at, code) in [(1, "fork"), (1, OTHER_VIEW), (2, "rollback"), (1, "index_building")] {
+        let notes = [format!("note of {code}")];
+        let text = format!("text of {code}");
+        store::keep_found(office, (&log("kz-71"), at), code, &text, notes).await.unwrap();
+    }
+    // The office mirrors no such log: it has no line but for this.
+    let lines = lines_at(office, [].iter(), office.clock.now()).into_iter();
+    let alarms: Vec<_> = lines.map(|line| (line.epoch, line.alarm)).collect();
+    let first = "fork: text of fork; other_view: text of other_view".to_owned();
+    assert_eq!(alarms, [(1, first), (2, "rollback: text of rollback".to_owned())]);
+}
+
 /// An office of the centre's own making: its enrolment, and who signs as its witness.
 fn invented(code: &str, seed: u8) -> ((uuid::Uuid, Fact), Signer) {
     let (id, Fact::Office(OfficeFact::Enrolled(office))) = enrolment(code) else {

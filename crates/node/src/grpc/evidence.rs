@@ -131,10 +131,16 @@ impl EvidenceService for Proofs {
     ) -> Result<Response<pb::CompareHeadResponse>, Status> {
         access::person_with(request.extensions(), &self.office, &LOOK)?;
         let note = request.into_inner().note;
-        let compared = self.blocking(move |office| compare::compare(office, &note)).await?;
-        let compared = compared.into_inner();
-        compare::keep(&self.office, compared.controls).await?;
-        Ok(Response::new(compared.answer))
+        // All of it is done even if the asker goes away: evidence is kept to the end.
+        let runtime = tokio::runtime::Handle::current();
+        self.blocking(move |office| {
+            let compared = compare::compare(office, &note)?;
+            if let Some(fault) = &compared.fault {
+                runtime.block_on(compare::keep(office, fault))?;
+            }
+            Ok(compared.answer)
+        })
+        .await
     }
 }
 

@@ -370,14 +370,12 @@ async fn a_contradiction_is_not_over_because_the_accused_goes_on_in_a_new_epoch(
     let region = network.region("KZ-71");
     region.contacts(1..=1).await;
     let office = &region.office;
-    let found = |name: &str, code| {
-        let note = [format!("a note of {name}")];
-        crate::link::store::fault_control(office, (&log(name), 1), code, "two histories", note)
-    };
-    let controls = [found("kz-75", "fork"), found("kz-71", "fork"), found("kz-71", "centre_view")];
-    let controls = controls.into_iter().flatten().collect();
-    let transaction = journal::Transaction { controls, ..Default::default() };
-    office.writer.write(transaction).await.unwrap();
+    for (name, code) in [("kz-75", "fork"), ("kz-71", "fork"), ("kz-71", "centre_view")] {
+        let (name, note) = (log(name), [format!("a note of {name}")]);
+        let kept =
+            crate::link::store::keep_found(office, (&name, 1), code, "two histories", note).await;
+        assert!(kept.unwrap());
+    }
     let alarms = || (region.alarm("kz-75"), region.alarm("kz-71"));
     let (other, own) = ("fork: two histories", "centre_view: two histories");
     assert_eq!(alarms(), (other.to_owned(), format!("{own}; {other}")));

@@ -201,7 +201,7 @@ async fn views_that_agree_agree() {
     let desk = office(3).await;
     let verdict = |note: &str| {
         let compared = compare::compare(&desk.office, note).unwrap();
-        assert!(compared.controls.is_empty() && compared.answer.our_note.is_empty());
+        assert!(compared.fault.is_none() && compared.answer.our_note.is_empty());
         compared.answer.verdict()
     };
     let at = |size| heads::sign(&desk.office, &log("kz-75"), 1, size).unwrap();
@@ -230,7 +230,7 @@ async fn a_second_history_is_kept_for_ever_and_ends_the_log() {
     assert_eq!(compared.answer.verdict(), pb::HeadVerdict::Fork);
     let ours = heads::sign(&desk.office, &log("kz-75"), 1, 2).unwrap();
     assert_eq!(compared.answer.our_note, ours);
-    compare::keep(&desk.office, compared.controls).await.unwrap();
+    assert!(compare::keep(&desk.office, &compared.fault.unwrap()).await.unwrap());
     let kept = |desk: &Desk| desk.office.journal.controls(b"fault/kz-75/1/");
     assert_eq!(kept(&desk).len(), 1);
     for (_, value) in kept(&desk) {
@@ -241,11 +241,10 @@ async fn a_second_history_is_kept_for_ever_and_ends_the_log() {
     assert!(reason.unwrap().contains("FORK"));
     // The same again adds nothing, another one is kept too, and no more than a bound.
     let again = compare::compare(&desk.office, &forged(&desk, 2)).unwrap();
-    assert!(again.controls.is_empty());
+    assert!(!compare::keep(&desk.office, &again.fault.unwrap()).await.unwrap());
     for size in [1, 3] {
         let other = compare::compare(&desk.office, &forged(&desk, size)).unwrap();
-        assert_eq!(other.controls.len(), 1);
-        compare::keep(&desk.office, other.controls).await.unwrap();
+        assert!(compare::keep(&desk.office, &other.fault.unwrap()).await.unwrap());
     }
     let desk = desk.killed().await;
     assert_eq!(kept(&desk).len(), 3);
@@ -260,7 +259,7 @@ async fn an_own_head_over_records_that_are_not_here_ends_the_log() {
     assert!(compared.answer.text.starts_with("ROLLBACK"), "{}", compared.answer.text);
     let ours = heads::sign(&desk.office, &log("kz-75"), 1, 3).unwrap();
     assert_eq!(compared.answer.our_note, ours, "what is held against it is all that is here");
-    compare::keep(&desk.office, compared.controls).await.unwrap();
+    assert!(compare::keep(&desk.office, &compared.fault.unwrap()).await.unwrap());
     let desk = desk.killed().await;
     let kept = desk.office.journal.controls(b"fault/kz-75/1/");
     let is_rollback = |key: &[u8]| key.starts_with(b"fault/kz-75/1/rollback/us/");
@@ -285,13 +284,15 @@ async fn a_mirror_convicts_its_writer_by_both_heads() {
     let info = desk.office.journal.log(&all, 1).unwrap();
     let true_head = head(info.size, info.root);
     let accepted = store::head_of_note(&true_head, 1).unwrap();
-    compare::keep(&desk.office, vec![store::accept(&all, 1, &accepted)]).await.unwrap();
+    let controls = vec![store::accept(&all, 1, &accepted)];
+    let transaction = journal::Transaction { controls, ..Default::default() };
+    desk.office.writer.write(transaction).await.unwrap();
     let compared = compare::compare(&desk.office, &true_head).unwrap();
     assert_eq!(compared.answer.verdict(), pb::HeadVerdict::Same);
     let compared = compare::compare(&desk.office, &head(info.size, [9; 32])).unwrap();
     assert_eq!(compared.answer.verdict(), pb::HeadVerdict::Fork);
     assert_eq!(compared.answer.our_note, true_head);
-    compare::keep(&desk.office, compared.controls).await.unwrap();
+    assert!(compare::keep(&desk.office, &compared.fault.unwrap()).await.unwrap());
     assert_eq!(desk.office.journal.controls(b"fault/kz/all/1/").len(), 1);
     assert_eq!(desk.office.journal.controls(b"readonly/"), [], "it is not ours to stop");
 }
