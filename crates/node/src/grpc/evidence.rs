@@ -33,7 +33,7 @@ use crate::project::chain;
 use crate::supervisor::OnEnd;
 
 /// Who may be given a slip or receipt: those who may look at logs, and the clerk who hands it out,
-/// of records of the own office only ([`proof::may_have`]).
+/// of records of the own office only ([`proof::find`]).
 const GIVE: [Role; 5] = [Role::Clerk, Role::Operator, Role::Chief, Role::National, Role::Auditor];
 
 type Answer<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -105,8 +105,7 @@ impl EvidenceService for Proofs {
     ) -> Result<Response<pb::GetProofResponse>, Status> {
         let asker = access::person_with(request.extensions(), &self.office, &GIVE)?;
         let asked = request.into_inner();
-        let record = proof::find(&self.office, asked.record.clone()).await?;
-        proof::may_have(&self.office, asker.role, &record)?;
+        let record = proof::find(&self.office, asker.role, asked.record.clone()).await?;
         self.blocking(move |office| proof::make(office, &record, &asked)).await
     }
 
