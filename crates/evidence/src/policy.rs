@@ -29,7 +29,7 @@ use crate::note::{Kind, NoteError, Verifier};
 
 pub use build::PolicyBuilder;
 pub use evaluate::{Cosigned, Evaluation, Missing, PolicyRefusal};
-pub use roles::{centre_policy, centre_quorum, region_policy};
+pub use roles::{centre_policy, centre_quorum, reader_policy, region_policy};
 
 /// Largest policy in bytes.
 pub const MAX_POLICY: usize = 256 * 1024;

@@ -10,6 +10,7 @@ use evidence::checkpoint::cosign;
 use evidence::note::{Kind, NoteError, SignedNote, Signer};
 use evidence::policy::{
     Missing, Policy, PolicyError, PolicyProblem, PolicyRefusal, Threshold, Word, centre_policy,
+    reader_policy, region_policy,
 };
 use proptest::prelude::*;
 
@@ -146,15 +147,56 @@ fn a_region_needs_witness_mirror_and_a_peer() {
 #[test]
 fn the_centre_needs_a_quorum_of_regions() {
     let (parties, log) = (Parties::new(), Log::of(2));
-    let policy = centre_policy(&[parties.log.verifier()], &parties.peers(), 2).unwrap();
+    let logs = [parties.log.verifier()];
+    let policy = centre_policy(&logs, &parties.peers(), &[], 2).unwrap();
     let note = log.signed(2, &parties.log);
     let by = |by: &Signer| cosign(&note, by, 7).unwrap();
     let one = format!("{note}{}", by(&parties.peers[1]));
     assert!(!policy.evaluate(&one.parse().unwrap()).unwrap().quorum_met());
     let two = format!("{one}{}", by(&parties.peers[2]));
     assert!(policy.accept(&two.parse().unwrap()).is_ok());
-    let too_many = centre_policy(&[parties.log.verifier()], &parties.peers(), 4);
+    let too_many = centre_policy(&logs, &parties.peers(), &[], 4);
     assert_eq!(too_many, Err(PolicyProblem::Threshold));
+}
+
+#[test]
+fn a_waiting_key_is_known_and_does_not_count() {
+    let (parties, log) = (Parties::new(), Log::of(2));
+    let renewed = Signer::cosigner(parties.peers()[1].name(), &[78; 32]).unwrap();
+    let (logs, waiting) = ([parties.log.verifier()], [renewed.verifier()]);
+    let policy = centre_policy(&logs, &parties.peers(), &waiting, 2).unwrap();
+    assert_eq!(Policy::parse(&policy.to_bytes()).unwrap(), policy);
+    let note = log.signed(2, &parties.log);
+    let by = |by: &Signer| cosign(&note, by, 7).unwrap();
+    let with_new = format!("{note}{}{}", by(&parties.peers[0]), by(&renewed));
+    let judged = policy.evaluate(&with_new.parse().unwrap()).unwrap();
+    assert_eq!((judged.quorum_met(), judged.unknown), (false, 0));
+    let name = format!("{}/waiting", renewed.verifier().name());
+    assert!(judged.cosigned.iter().any(|line| line.name == word(&name)));
+    // Not even both keys of one region are two regions; the old one counts.
+    let both = format!("{note}{}{}", by(&parties.peers[1]), by(&renewed));
+    assert!(!policy.evaluate(&both.parse().unwrap()).unwrap().quorum_met());
+    let two = format!("{with_new}{}", by(&parties.peers[1]));
+    assert!(policy.evaluate(&two.parse().unwrap()).unwrap().quorum_met());
+}
+
+#[test]
+fn a_region_without_peers_needs_the_centre_and_a_reader_its_own_keys() {
+    let (parties, log) = (Parties::new(), Log::of(2));
+    let (logs, note) = ([parties.log.verifier()], log.signed(2, &parties.log));
+    let (witness, mirror) = (parties.witness.verifier(), parties.mirror.verifier());
+    let by = |by: &Signer| cosign(&note, by, 7).unwrap();
+    let one = format!("{note}{}", by(&parties.witness)).parse().unwrap();
+    let two = format!("{note}{}{}", by(&parties.witness), by(&parties.mirror)).parse().unwrap();
+    let met = |policy: &Policy, note| policy.evaluate(note).unwrap().quorum_met();
+    for both in [
+        region_policy(&logs, &witness, &mirror, &[]).unwrap(),
+        reader_policy(&logs, &witness, Some(&mirror)).unwrap(),
+    ] {
+        assert_eq!((met(&both, &one), met(&both, &two)), (false, true));
+    }
+    let alone = reader_policy(&logs, &witness, None).unwrap();
+    assert!(met(&alone, &one));
 }
 
 #[test]

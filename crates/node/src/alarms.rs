@@ -20,7 +20,7 @@ use crate::link::store::{self, KeptFault};
 use crate::marks::{self, About, Mark};
 use crate::notes::Kept;
 use crate::office::{Office, downlink};
-use crate::policy::{self, Part};
+use crate::policy::{self, Part, PolicyError};
 
 /// Kinds of faults that no time heals.
 const CONTRADICTIONS: [&str; 4] = ["fork", "rollback", CENTRE_VIEW, OTHER_VIEW];
@@ -64,11 +64,7 @@ pub(crate) fn lines_at<'a>(
     let mut lines: Vec<EvidenceLine> =
         watched(office).iter().map(|info| line(office, info, now)).collect();
     for line in &mut lines {
-        let mut texts: Vec<String> = faults
-            .iter()
-            .filter(|fault| fault.log == line.log && fault.epoch == line.epoch)
-            .map(|fault| format!("{}: {}", fault.code, fault.text))
-            .collect();
+        let mut texts = texts(&faults, &line.log, line.epoch);
         if line.log == office.logs.own
             && let Some(text) = left_out(office, links.clone(), now)
         {
@@ -89,20 +85,27 @@ pub(crate) fn lines_at<'a>(
         line.alarm = texts.join("; ");
     }
     // What this office has seen as a further witness has no line of its own otherwise.
-    for fault in faults {
-        if lines.iter().all(|line| (&line.log, line.epoch) != (&fault.log, fault.epoch)) {
+    for KeptFault { log, epoch, .. } in &faults {
+        if lines.iter().all(|line| (&line.log, line.epoch) != (log, *epoch)) {
             lines.push(EvidenceLine {
-                log: fault.log,
-                epoch: fault.epoch,
+                log: log.clone(),
+                epoch: *epoch,
                 size: 0,
                 complete_size: 0,
                 waiting_since: None,
                 missing: String::new(),
-                alarm: format!("{}: {}", fault.code, fault.text),
+                alarm: texts(&faults, log, *epoch).join("; "),
             });
         }
     }
     lines
+}
+
+/// What is kept against one epoch of a log: at most one text for each of [`CONTRADICTIONS`], and
+/// each of them, so that none hides another.
+fn texts(faults: &[KeptFault], log: &LogName, epoch: u32) -> Vec<String> {
+    let of_epoch = faults.iter().filter(|fault| fault.log == *log && fault.epoch == epoch);
+    of_epoch.map(|fault| format!("{}: {}", fault.code, fault.text)).collect()
 }
 
 /// The contradictions that are kept. None is over because somebody else goes on in a new epoch:
@@ -192,16 +195,17 @@ fn line(office: &Office, info: &LogInfo, now: i64) -> EvidenceLine {
     let complete_size = complete(&notes);
     let waiting_since = waiting_since(office, info, complete_size, now);
     let missing = match waiting_since {
-        Some(_) => missing(office, info, &notes),
+        Some(_) => missing(office, info, &notes) + &waiting_keys(office, &info.log),
         None => String::new(),
     };
     let late = Duration::from_millis(office.options.evidence.cosignature_alarm_ms);
     let waits = waiting_since.map(|at| now.saturating_sub(at));
     let waits = Duration::from_micros(waits.map_or(0, |waits| u64::try_from(waits).unwrap_or(0)));
-    let has_policy = office.notes.policy(office, &info.log, info.epoch).is_ok();
-    let alarm = match waits > late && has_policy {
-        true => alarm(office, info, complete_size, waits, &missing),
-        false => String::new(),
+    let alarm = match office.notes.policy(office, &info.log, info.epoch) {
+        Ok(_) if waits > late => alarm(office, info, complete_size, waits, &missing),
+        Ok(_) | Err(PolicyError::NobodyEnrolled(_)) => String::new(),
+        // Keys that make no policy must not silence what nobody can co-sign.
+        Err(error) => format!("nothing of {} can be complete: {error}", info.log),
     };
     let (log, epoch, size) = (info.log.clone(), info.epoch, info.size);
     EvidenceLine { log, epoch, size, complete_size, waiting_since, missing, alarm }
@@ -223,6 +227,18 @@ fn missing(office: &Office, info: &LogInfo, notes: &[Kept]) -> String {
         policy.evaluate(&note).ok()?.missing
     });
     judged.as_ref().map_or_else(|| "the head itself".to_owned(), said)
+}
+
+/// New keys that do not count for a log of the centre before the old ones have completed a head.
+fn waiting_keys(office: &Office, log: &LogName) -> String {
+    if policy::part(log) != Some(Part::Centre) {
+        return String::new();
+    }
+    let (waiting, all) = (policy::waiting(office), &office.logs.all);
+    let text = |(seq, key): &(u64, evidence::note::Verifier)| {
+        format!("; the new key {key} (record {all}:{seq}) waits for them")
+    };
+    waiting.iter().map(text).collect()
 }
 
 /// The missing names in one line: without the name of the outermost group.

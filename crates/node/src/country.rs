@@ -27,8 +27,9 @@ pub struct Known {
     /// Enrolled offices by code. Keys of witness and mirror are the newest, that of the log is the
     /// first epoch's.
     pub offices: BTreeMap<OfficeCode, OfficeEnrolled>,
-    /// Epoch and sequence of each one's enrolment.
-    pub enrolled_at: BTreeMap<OfficeCode, (u32, u64)>,
+    /// The witness keys that each one has had, with epoch and sequence of the record that names
+    /// them: that of its enrolment first, the newest last.
+    pub witness_keys: BTreeMap<OfficeCode, Vec<((u32, u64), [u8; 32])>>,
     /// Offices that were enrolled once more with other keys, and where: the first enrolment holds.
     pub again: BTreeMap<OfficeCode, (u32, u64)>,
     /// Epoch and size of the newest head of the log that was complete here: the offices enrolled
@@ -57,7 +58,7 @@ impl Country {
     pub fn new(built_in: Classifiers) -> Country {
         let known = Known {
             offices: BTreeMap::new(),
-            enrolled_at: BTreeMap::new(),
+            witness_keys: BTreeMap::new(),
             again: BTreeMap::new(),
             complete: None,
             rekeyed: BTreeMap::new(),
@@ -159,7 +160,7 @@ fn fold(known: &mut Known, at: (u32, u64), fact: Fact) {
         // The first one holds: a second could give an office's first epoch another key.
         Fact::Office(OfficeFact::Enrolled(office)) => match known.offices.get(&office.code) {
             None => {
-                known.enrolled_at.insert(office.code.clone(), at);
+                known.witness_keys.insert(office.code.clone(), vec![(at, office.witness_key)]);
                 known.offices.insert(office.code.clone(), office);
             }
             Some(first) => {
@@ -172,6 +173,10 @@ fn fold(known: &mut Known, at: (u32, u64), fact: Fact) {
         },
         Fact::Office(OfficeFact::Rekeyed(fact)) => {
             if let Some(office) = known.offices.get_mut(&fact.code) {
+                if office.witness_key != fact.witness_key {
+                    let keys = known.witness_keys.entry(fact.code.clone()).or_default();
+                    keys.push((at, fact.witness_key));
+                }
                 office.witness_key = fact.witness_key;
                 office.mirror_key = fact.mirror_key.or(office.mirror_key);
                 known.rekeyed.entry(fact.code.clone()).or_default().insert(fact.epoch, fact);

@@ -55,6 +55,8 @@ pub struct Office {
     pub log_keys: LogKeys,
     /// Held while the key of the logs is changed.
     pub rotating: tokio::sync::Mutex<()>,
+    /// Held while evidence of a fault is kept, so that what is kept is counted exactly.
+    pub keeping: tokio::sync::Mutex<()>,
     /// Whom this installation trusts.
     pub trust: Trust,
     /// The way to make something durable.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use domain::{OfficeCode, Zone};
+use evidence::note::{Kind, Verifier};
 use replication::{Backoff, Limits};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -162,11 +163,19 @@ pub struct Evidence {
     /// Age, in milliseconds, at which a record without a complete set of cosignatures above it is
     /// an alarm.
     pub cosignature_alarm_ms: u64,
+    /// Verifier keys of other offices' witnesses that were compared with these offices by another
+    /// way: a new one counts for the centre's logs although too few of the keys before it can
+    /// co-sign that it is there.
+    pub confirmed_keys: Vec<String>,
 }
 
 impl Default for Evidence {
     fn default() -> Evidence {
-        Evidence { heads_interval_ms: 60_000, cosignature_alarm_ms: 600_000 }
+        Evidence {
+            heads_interval_ms: 60_000,
+            cosignature_alarm_ms: 600_000,
+            confirmed_keys: Vec::new(),
+        }
     }
 }
 
@@ -174,7 +183,16 @@ impl Evidence {
     /// The key that cannot be used, and what is accepted.
     fn check(&self) -> Result<(), (&'static str, String)> {
         between("evidence.heads_interval_ms", self.heads_interval_ms, 100, 3_600_000)?;
-        between("evidence.cosignature_alarm_ms", self.cosignature_alarm_ms, 100, 604_800_000)
+        between("evidence.cosignature_alarm_ms", self.cosignature_alarm_ms, 100, 604_800_000)?;
+        for key in &self.confirmed_keys {
+            let verifier = key.parse::<Verifier>();
+            let is_cosigner = verifier.is_ok_and(|verifier| verifier.kind() == Kind::Cosigner);
+            if !is_cosigner {
+                let text = format!("{key} is no verifier key of a witness");
+                return Err(("evidence.confirmed_keys", text));
+            }
+        }
+        Ok(())
     }
 }
 

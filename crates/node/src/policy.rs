@@ -10,13 +10,18 @@
 //! The peers of an office are the next three enrolled ones in the ring of codes. With q of n two
 //! views of the centre's logs cannot both be complete unless more than n/3 offices co-sign both.
 //! The n offices are those that were enrolled below the last head of `kz/all` that was complete
-//! here ([`counts`]); before the first one, all that are.
+//! here ([`counts`]); before the first one, all that are. Each counts by the newest key that was
+//! published below that head ([`counting_key`]).
+
+use std::collections::BTreeSet;
 
 use domain::OfficeCode;
 use domain::office::OfficeEnrolled;
 use evidence::log::{LogName, origin};
 use evidence::note::{NoteError, Verifier};
-use evidence::policy::{Policy, PolicyProblem, Threshold, Word, centre_quorum};
+use evidence::policy::{
+    Policy, PolicyProblem, centre_policy, centre_quorum, reader_policy, region_policy,
+};
 use identity::Trust;
 use thiserror::Error;
 
@@ -84,8 +89,65 @@ pub fn peers(known: &Known, office: &OfficeCode) -> Vec<OfficeCode> {
 /// enrolled below the last complete one. Whom a head itself enrols does not vouch for that head, or
 /// a centre could meet the quorum with offices that it invents.
 pub fn counts(known: &Known, office: &OfficeCode) -> bool {
-    let at = known.enrolled_at.get(office);
-    known.complete.is_none_or(|complete| at.is_some_and(|at| *at < complete))
+    let keys = known.witness_keys.get(office);
+    keys.and_then(|keys| keys.first()).is_some_and(|(at, _)| is_covered(known, *at))
+}
+
+/// Whether a record of `kz/all` lies below the last head that was complete here, or none was yet.
+fn is_covered(known: &Known, at: (u32, u64)) -> bool {
+    known.complete.is_none_or(|complete| at < complete)
+}
+
+/// The witness key of an office that counts for the centre's logs: the newest one whose record lies
+/// below the last complete head, so that the keys before it have co-signed that there is a new one.
+/// With a key that counted at once a centre could make its own quorum, by giving offices keys of
+/// its own making. A key that is sure here (`is_sure`) counts from its record on: this office's own,
+/// and those that its operator has confirmed. `None`: the office does not count yet.
+///
+/// # Errors
+/// The key that counts is none.
+pub fn counting_key(
+    domain: &str,
+    known: &Known,
+    office: &OfficeCode,
+    is_sure: &dyn Fn(&Verifier) -> bool,
+) -> Result<Option<Verifier>, NoteError> {
+    let keys = known.witness_keys.get(office).filter(|_| counts(known, office));
+    let name = key_name(domain, "witness", office.as_str());
+    for (at, key) in keys.into_iter().flatten().rev() {
+        let key = Verifier::cosigner(&name, key);
+        if is_covered(known, *at) || key.as_ref().is_ok_and(is_sure) {
+            return key.map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether this office knows that a witness's key is what it says, whoever published it.
+fn is_sure(office: &Office, key: &Verifier) -> bool {
+    let own = || key_name(&office.options.domain, "witness", office.code.as_str());
+    let is_own = || {
+        let public = office.keys.public(office.code.as_str());
+        public.is_ok_and(|public| public.witness == *key.public_key()) && key.name() == own()
+    };
+    office.options.evidence.confirmed_keys.iter().any(|confirmed| *confirmed == key.to_string())
+        || is_own()
+}
+
+/// New witness keys that do not count yet, because no complete head covers the records of `kz/all`
+/// that name them; with the sequence of each.
+pub fn waiting(office: &Office) -> Vec<(u64, Verifier)> {
+    let (domain, known) = (&office.options.domain, office.country.known());
+    let is_sure = |key: &Verifier| is_sure(office, key);
+    let mut waiting = Vec::new();
+    for (code, keys) in &known.witness_keys {
+        let Ok(Some(counts)) = counting_key(domain, &known, code, &is_sure) else { continue };
+        let Some(((_, seq), key)) = keys.last() else { continue };
+        if key != counts.public_key() {
+            waiting.extend(Verifier::cosigner(counts.name(), key).map(|key| (*seq, key)));
+        }
+    }
+    waiting
 }
 
 /// Offices of n that must co-sign the centre's logs while at most a third of them collude:
@@ -116,10 +178,11 @@ pub fn of(office: &Office, log: &LogName, epoch: u32) -> Result<Policy, PolicyEr
             logs.push(heads::log_verifier(&office.options.domain, log, epoch, &key)?);
         }
     }
-    made(&office.options.domain, &known, &office.trust, log, logs)
+    let (domain, is_sure) = (&office.options.domain, |key: &Verifier| is_sure(office, key));
+    made(domain, &known, &office.trust, log, logs, &is_sure)
 }
 
-/// The policy of a log with these log keys.
+/// The policy of a log with these log keys. `is_sure`: see [`counting_key`].
 ///
 /// # Errors
 /// [`PolicyError`].
@@ -129,93 +192,52 @@ pub fn made(
     trust: &Trust,
     log: &LogName,
     logs: Vec<Verifier>,
+    is_sure: &dyn Fn(&Verifier) -> bool,
 ) -> Result<Policy, PolicyError> {
     let nobody = || PolicyError::NobodyEnrolled(log.clone());
     if logs.is_empty() {
         return Err(nobody());
     }
-    let mut making = Making { domain, policy: Policy::builder() };
-    for key in logs {
-        making.policy.log(key, None)?;
-    }
-    let quorum_of = match part(log).ok_or_else(nobody)? {
+    let key = |kind: &str, office: &str, key: &[u8; 32]| {
+        Verifier::cosigner(&key_name(domain, kind, office), key)
+    };
+    let witness =
+        |office: &OfficeEnrolled| key("witness", office.code.as_str(), &office.witness_key);
+    let policy = match part(log).ok_or_else(nobody)? {
         Part::Region(code) => {
-            let centre = [
-                making.witness("witness", "kz", &trust.centre.witness)?,
-                making.witness("mirror", "kz", &trust.centre.mirror)?,
-            ];
             let peers = peers(known, &code);
-            let peers: Vec<&OfficeEnrolled> =
-                peers.iter().filter_map(|peer| known.offices.get(peer)).collect();
-            let mut all = centre.to_vec();
-            if !peers.is_empty() {
-                let peers = making.witnesses(&peers)?;
-                all.push(making.group("peers", Threshold::Any, peers)?);
-            }
-            making.group("held", Threshold::All, all)?
+            let peers = peers.iter().filter_map(|peer| known.offices.get(peer));
+            let peers = peers.map(witness).collect::<Result<Vec<_>, _>>()?;
+            let centre = &trust.centre;
+            let (first, second) =
+                (key("witness", "kz", &centre.witness)?, key("mirror", "kz", &centre.mirror)?);
+            region_policy(&logs, &first, &second, &peers)
         }
         Part::Centre => {
-            let regions: Vec<_> =
-                known.offices.values().filter(|office| !office.code.is_centre()).collect();
-            if regions.is_empty() {
-                return Err(nobody());
+            let (mut counting, mut waiting) = (Vec::new(), Vec::new());
+            for office in known.offices.values().filter(|office| !office.code.is_centre()) {
+                let counts = counting_key(domain, known, &office.code, is_sure)?;
+                // A key that is none and waits keeps nobody from having a policy.
+                let newest = witness(office).ok();
+                waiting.extend(newest.filter(|newest| counts.as_ref() != Some(newest)));
+                counting.extend(counts);
             }
-            // Lines of all are kept; those of the offices that the last complete head knew count.
-            let words = making.witnesses(&regions)?;
-            let offices = regions.iter().zip(words);
-            let counting: Vec<Word> = offices
-                .filter(|(office, _)| counts(known, &office.code))
-                .map(|(_, word)| word)
-                .collect();
             if counting.is_empty() {
                 return Err(nobody());
             }
-            let needed = Threshold::AtLeast(quorum(counting.len()));
-            making.group("regions", needed, counting)?
+            // Nor does one that somebody else has.
+            let mut taken: BTreeSet<_> = counting.iter().map(|key| *key.public_key()).collect();
+            waiting.retain(|key| taken.insert(*key.public_key()));
+            centre_policy(&logs, &counting, &waiting, quorum(counting.len()))
         }
         Part::Downlink(code) => {
             let reader = known.offices.get(&code).ok_or_else(nobody)?;
-            let mut all = making.witnesses(&[reader])?;
-            if let Some(key) = &reader.mirror_key {
-                all.push(making.witness("mirror", code.as_str(), key)?);
-            }
-            making.group("held", Threshold::All, all)?
+            let mirror = reader.mirror_key.as_ref();
+            let mirror = mirror.map(|mirror| key("mirror", code.as_str(), mirror)).transpose()?;
+            reader_policy(&logs, &witness(reader)?, mirror.as_ref())
         }
     };
-    making.policy.quorum(Some(quorum_of))?;
-    Ok(making.policy.build()?)
-}
-
-struct Making<'a> {
-    domain: &'a str,
-    policy: evidence::policy::PolicyBuilder,
-}
-
-impl Making<'_> {
-    fn witness(&mut self, kind: &str, office: &str, key: &[u8; 32]) -> Result<Word, PolicyError> {
-        let name = key_name(self.domain, kind, office);
-        let word = Word::new(name.as_bytes())?;
-        self.policy.witness(word.clone(), Verifier::cosigner(&name, key)?, None)?;
-        Ok(word)
-    }
-
-    fn witnesses(&mut self, offices: &[&OfficeEnrolled]) -> Result<Vec<Word>, PolicyError> {
-        let witness = |office: &&OfficeEnrolled| {
-            self.witness("witness", office.code.as_str(), &office.witness_key)
-        };
-        offices.iter().map(witness).collect()
-    }
-
-    fn group(
-        &mut self,
-        name: &str,
-        threshold: Threshold,
-        members: Vec<Word>,
-    ) -> Result<Word, PolicyError> {
-        let name = Word::new(name.as_bytes())?;
-        self.policy.group(name.clone(), threshold, members)?;
-        Ok(name)
-    }
+    Ok(policy?)
 }
 
 /// The origin of a log's epoch in this installation.
@@ -239,7 +261,7 @@ mod tests {
     }
 
     fn known(codes: &[&str]) -> Known {
-        let mut offices = BTreeMap::new();
+        let (mut offices, mut witness_keys) = (BTreeMap::new(), BTreeMap::new());
         for (seed, code) in (1..).zip(codes) {
             let domain::Fact::Office(domain::office::OfficeFact::Enrolled(mut office)) =
                 enrolment(code).1
@@ -247,11 +269,12 @@ mod tests {
                 panic!("an enrolment")
             };
             office.witness_key = key(seed);
+            witness_keys.insert(office.code.clone(), vec![((1, seed.into()), office.witness_key)]);
             offices.insert(office.code.clone(), office);
         }
         Known {
             offices,
-            enrolled_at: BTreeMap::new(),
+            witness_keys,
             again: BTreeMap::new(),
             complete: None,
             rekeyed: BTreeMap::new(),
@@ -262,14 +285,22 @@ mod tests {
     }
 
     fn text(known: &Known, name: &str) -> Result<String, String> {
+        let lines = lines(known, name, &|_| false)?;
+        let rules = lines.lines().filter(|l| l.starts_with("group") || l.starts_with("quorum"));
+        Ok(rules.collect::<Vec<_>>().join("; "))
+    }
+
+    fn lines(
+        known: &Known,
+        name: &str,
+        is_sure: &dyn Fn(&Verifier) -> bool,
+    ) -> Result<String, String> {
         let centre = CentreKeys { log: key(100), witness: key(101), mirror: key(102) };
         let trust = Trust { domain: "a.example".to_owned(), centre };
         let logs = vec![Verifier::log("a.example/log/x", &key(103)).unwrap()];
-        let made = made("a.example", known, &trust, &log(name), logs);
+        let made = made("a.example", known, &trust, &log(name), logs, is_sure);
         let policy = made.map_err(|error| error.to_string())?;
-        let lines = String::from_utf8(policy.to_bytes()).unwrap();
-        let rules = lines.lines().filter(|l| l.starts_with("group") || l.starts_with("quorum"));
-        Ok(rules.collect::<Vec<_>>().join("; "))
+        Ok(String::from_utf8(policy.to_bytes()).unwrap())
     }
 
     #[test]
@@ -325,7 +356,53 @@ mod tests {
         assert!(text(&nobody, "kz/kz-75").is_err() && text(&nobody, "other/log").is_err());
         let mut twins = known(&["KZ-27", "KZ-71"]);
         twins.offices.values_mut().for_each(|office| office.witness_key = key(9));
+        twins.witness_keys.values_mut().for_each(|keys| keys[0].1 = key(9));
         assert!(text(&twins, "kz/all").unwrap_err().contains("keys of their own"));
+    }
+
+    /// Which key of KZ-71 counts and which one waits, by the seeds of `key`.
+    fn keys_of(known: &Known, is_sure: &dyn Fn(&Verifier) -> bool) -> (Option<u8>, Option<u8>) {
+        let lines = lines(known, "kz/all", is_sure).unwrap();
+        let named = |name: &str| {
+            let line = lines.lines().find(|line| line.starts_with(&format!("witness {name} ")));
+            let vkey: Verifier = line?.split(' ').next_back()?.parse().unwrap();
+            (1..100).find(|seed| key(*seed) == *vkey.public_key())
+        };
+        (named("a.example/witness/kz-71"), named("a.example/witness/kz-71/waiting"))
+    }
+
+    #[test]
+    fn a_new_key_counts_once_a_complete_head_covers_it_or_it_is_sure() {
+        let nothing = |_: &Verifier| false;
+        let mut known = known(&["KZ-27", "KZ-71", "KZ-75", "KZ-79"]);
+        let code: OfficeCode = "KZ-71".parse().unwrap();
+        let rekey = |known: &mut Known, seq, seed| {
+            known.witness_keys.get_mut(&code).unwrap().push(((1, seq), key(seed)));
+            known.offices.get_mut(&code).unwrap().witness_key = key(seed);
+        };
+        assert_eq!(keys_of(&known, &nothing), (Some(2), None));
+        rekey(&mut known, 7, 50);
+        assert_eq!(keys_of(&known, &nothing), (Some(50), None), "nothing was complete yet");
+        known.complete = Some((1, 7));
+        assert_eq!(keys_of(&known, &nothing), (Some(2), Some(50)));
+        let sure = |seed: u8| move |other: &Verifier| *other.public_key() == key(seed);
+        assert_eq!(keys_of(&known, &sure(50)), (Some(50), None));
+        rekey(&mut known, 9, 60);
+        assert_eq!(keys_of(&known, &nothing), (Some(2), Some(60)));
+        assert_eq!(keys_of(&known, &sure(50)), (Some(50), Some(60)), "another key was confirmed");
+        known.complete = Some((1, 8));
+        assert_eq!(keys_of(&known, &nothing), (Some(50), Some(60)));
+        known.complete = Some((2, 0));
+        assert_eq!(keys_of(&known, &nothing), (Some(60), None));
+        // A waiting key that somebody else has does not keep the others from having a policy.
+        known.complete = Some((1, 8));
+        rekey(&mut known, 10, 1);
+        assert_eq!(keys_of(&known, &nothing), (Some(50), None));
+        // Who is not enrolled below that head does not count, whatever is sure.
+        known.complete = Some((1, 2));
+        assert_eq!(keys_of(&known, &sure(1)), (None, None));
+        rekey(&mut known, 11, 70);
+        assert_eq!(keys_of(&known, &sure(70)), (None, Some(70)));
     }
 
     #[test]

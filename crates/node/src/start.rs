@@ -185,6 +185,7 @@ pub async fn open_on(
         keys,
         log_keys,
         rotating: tokio::sync::Mutex::default(),
+        keeping: tokio::sync::Mutex::default(),
         trust,
         writer,
         views,

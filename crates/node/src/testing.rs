@@ -60,8 +60,18 @@ impl Desk {
 
     /// As [`Desk::killed`], with a journal that is opened in this way.
     pub async fn killed_and_opened(self, opening: &Opening) -> Desk {
+        self.killed_with(opening, |_| ()).await
+    }
+
+    /// As [`Desk::killed`], with other options.
+    pub async fn killed_and_set(self, set: impl FnOnce(&mut Options)) -> Desk {
+        self.killed_with(&Journal::open, set).await
+    }
+
+    async fn killed_with(self, opening: &Opening, set: impl FnOnce(&mut Options)) -> Desk {
         let Desk { office, dir } = self;
-        let options = office.options.clone();
+        let mut options = office.options.clone();
+        set(&mut options);
         // The writer's thread holds the journal until the last handle is gone.
         drop(office);
         for _ in 0..200 {

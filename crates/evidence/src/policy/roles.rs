@@ -1,15 +1,14 @@
-//! The two policies of an installation: a region's log, the centre's logs.
+//! The policies of an installation: a region's log, the centre's logs, its log for one region.
 
 use super::{Policy, PolicyBuilder, PolicyProblem, Threshold, Word};
 use crate::note::Verifier;
 
 /// The policy for a region's log: the centre as witness *and* the centre as mirror *and* at least
-/// one of the peer regions. `logs` are the keys of the log's epochs; witnesses are called by the
-/// names of their keys.
+/// one of the peer regions, where there are any. `logs` are the keys of the log's epochs; witnesses
+/// are called by the names of their keys.
 ///
 /// # Errors
-/// [`PolicyProblem::Threshold`] without peers, or what a key breaks: its kind, its name, or that it
-/// is given twice.
+/// What a key breaks: its kind, its name, or that it is given twice.
 pub fn region_policy(
     logs: &[Verifier],
     centre_witness: &Verifier,
@@ -20,14 +19,42 @@ pub fn region_policy(
     let witness = add_witness(&mut builder, centre_witness)?;
     let mirror = add_witness(&mut builder, centre_mirror)?;
     let peers = add_witnesses(&mut builder, peers)?;
-    let (any, all) = (Word::new(b"peers")?, Word::new(b"held")?);
-    builder.group(any.clone(), Threshold::Any, peers)?;
-    builder.group(all.clone(), Threshold::All, vec![witness, mirror, any])?;
+    let mut needed = vec![witness, mirror];
+    if !peers.is_empty() {
+        let any = Word::new(b"peers")?;
+        builder.group(any.clone(), Threshold::Any, peers)?;
+        needed.push(any);
+    }
+    held(builder, needed)
+}
+
+/// The policy for the log that the centre writes for one region: this region as witness, and as
+/// mirror where its key as mirror is known.
+///
+/// # Errors
+/// What a key breaks: its kind, its name, or that it is given twice.
+pub fn reader_policy(
+    logs: &[Verifier],
+    witness: &Verifier,
+    mirror: Option<&Verifier>,
+) -> Result<Policy, PolicyProblem> {
+    let mut builder = with_logs(logs)?;
+    let readers: Vec<Verifier> = std::iter::once(witness).chain(mirror).cloned().collect();
+    let needed = add_witnesses(&mut builder, &readers)?;
+    held(builder, needed)
+}
+
+/// The policy whose quorum is all of these.
+fn held(mut builder: PolicyBuilder, needed: Vec<Word>) -> Result<Policy, PolicyProblem> {
+    let all = Word::new(b"held")?;
+    builder.group(all.clone(), Threshold::All, needed)?;
     builder.quorum(Some(all))?;
     builder.build()
 }
 
-/// The policy for the centre's logs: `quorum` of the regions ([`centre_quorum`]).
+/// The policy for the centre's logs: `quorum` of the regions ([`centre_quorum`]). `waiting` are
+/// keys that do not count yet, of new regions and new ones of known regions: their lines are kept,
+/// and each is called `<name of the key>/waiting`.
 ///
 /// # Errors
 /// [`PolicyProblem::Threshold`] if `quorum` is not 1 to the number of regions, or what a key
@@ -35,10 +62,15 @@ pub fn region_policy(
 pub fn centre_policy(
     logs: &[Verifier],
     regions: &[Verifier],
+    waiting: &[Verifier],
     quorum: usize,
 ) -> Result<Policy, PolicyProblem> {
     let mut builder = with_logs(logs)?;
     let regions = add_witnesses(&mut builder, regions)?;
+    for key in waiting {
+        let name = Word::new(format!("{}/waiting", key.name()).as_bytes())?;
+        builder.witness(name, key.clone(), None)?;
+    }
     let name = Word::new(b"regions")?;
     builder.group(name.clone(), Threshold::AtLeast(quorum), regions)?;
     builder.quorum(Some(name))?;

@@ -113,13 +113,8 @@ impl Duty {
                     error!(log = %next.log, epoch = fault.epoch, text = fault.text,
                         "an epoch is not closed");
                 }
-                let controls = store::evidence(office, &fault);
-                if !controls.is_empty() {
-                    let transaction = Transaction { controls, ..Transaction::default() };
-                    let kept = office.writer.write(transaction).await;
-                    kept.map_err(|error| chain(&error))?;
-                }
-                Ok(false)
+                let kept = store::keep(office, &fault).await;
+                kept.map(|_| false).map_err(|error| chain(&error))
             }
         }
     }

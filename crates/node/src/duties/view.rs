@@ -25,7 +25,7 @@ use tracing::error;
 use crate::duties::accepted::digest;
 use crate::facts;
 use crate::heads;
-use crate::link::store;
+use crate::link::store::{self, Turn};
 use crate::marks::{self, About, Mark};
 use crate::office::{Office, SharedOffice};
 use crate::project::chain;
@@ -92,7 +92,7 @@ pub(crate) async fn check_all(office: &Office) -> Result<(), String> {
         while next < info.size {
             let from = (log, info.epoch);
             let range = facts::range(&office.journal, from, next, BATCH, BATCH_BYTES);
-            let mut checking = Checking::new(office, info.epoch);
+            let mut checking = Checking::new(office, office.keeping.lock().await, info.epoch);
             for record in &range.records {
                 next += 1;
                 match facts::open_part_or_unknown(record) {
@@ -117,6 +117,8 @@ pub(crate) async fn check_all(office: &Office) -> Result<(), String> {
 /// A batch of records that is checked, and what is to be kept of it.
 struct Checking<'a> {
     office: &'a Office,
+    /// Held until what is found is durable.
+    turn: Turn<'a>,
     /// Key of the control fact that keeps `listed`.
     key: Vec<u8>,
     /// Epoch and size of the largest head of this office's log that a list has named.
@@ -129,7 +131,7 @@ struct Checking<'a> {
 }
 
 impl<'a> Checking<'a> {
-    fn new(office: &'a Office, epoch: u32) -> Checking<'a> {
+    fn new(office: &'a Office, turn: Turn<'a>, epoch: u32) -> Checking<'a> {
         let key = format!("listed/{epoch}").into_bytes();
         let stored = office.journal.control(&key);
         let listed = stored.as_deref().and_then(|value| {
@@ -137,12 +139,12 @@ impl<'a> Checking<'a> {
             Some((u32::from_be_bytes(*epoch), u64::from_be_bytes(size.try_into().ok()?)))
         });
         let mark = marks::of(office, About::Unlisted, &office.logs.own, office.own_epoch());
-        Checking { office, key, listed, mark, is_changed: false, faults: Vec::new() }
+        Checking { office, turn, key, listed, mark, is_changed: false, faults: Vec::new() }
     }
 
     /// Makes durable what was found; each contradiction is told once it is.
     async fn write(self, cursor: Control) -> Result<(), String> {
-        let Checking { office, key, listed, mark, is_changed, faults } = self;
+        let Checking { office, turn, key, listed, mark, is_changed, faults } = self;
         let (listed, mark) = (listed.filter(|_| is_changed), mark.filter(|_| is_changed));
         let own = &office.logs.own;
         let mut controls: Vec<Control> = faults.iter().map(|(.., kept)| kept.clone()).collect();
@@ -154,6 +156,7 @@ impl<'a> Checking<'a> {
         controls.push(cursor);
         let transaction = Transaction { controls, ..Transaction::default() };
         office.writer.write(transaction).await.map_err(|error| chain(&error))?;
+        drop(turn);
         for (epoch, text, _) in faults {
             error!(log = %own, epoch, text, "the centre's view");
             office.metrics.fork_met();
@@ -243,7 +246,7 @@ impl<'a> Checking<'a> {
 
     fn keep(&mut self, epoch: u32, text: String, notes: impl IntoIterator<Item = String>) {
         let at = (&self.office.logs.own, epoch);
-        let kept = store::fault_control(self.office, at, CENTRE_VIEW, &text, notes);
+        let kept = store::fault_control(self.office, &self.turn, at, CENTRE_VIEW, &text, notes);
         // The first one of a kind stays, in one batch as behind it.
         let Some(kept) = kept else { return };
         if self.faults.iter().all(|(other, ..)| *other != epoch) {

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use domain::Role;
-use evidence::log::LogName;
+use evidence::log::{LogName, Position};
 use evidence::record::Record;
 use journal::LogInfo;
 use tokio::sync::mpsc;
@@ -288,11 +288,14 @@ pub fn log_row(office: &Office, info: &LogInfo) -> pb::LogRow {
     }
 }
 
+/// The name of a log.
+pub fn log_name(name: &str) -> Result<LogName, Status> {
+    name.parse().map_err(|_| errors::field("log", "is not a log name such as kz-75 or kz/all"))
+}
+
 /// A log by name; epoch 0 means its newest.
 pub fn find_log(office: &Office, name: &str, epoch: u32) -> Result<LogInfo, Status> {
-    let log: LogName = name
-        .parse()
-        .map_err(|_| errors::field("log", "is not a log name such as kz-75 or kz/all"))?;
+    let log = log_name(name)?;
     let epochs = office.journal.logs().into_iter().filter(|info| info.log == log);
     epochs
         .filter(|info| epoch == 0 || info.epoch == epoch)
@@ -313,31 +316,31 @@ pub fn within(info: &LogInfo, from: u64) -> Result<(), Status> {
 
 /// The record of a question, by position or by event id.
 pub async fn find_record(office: &Office, wanted: Option<Wanted>) -> Result<Record, Status> {
-    let found = match wanted {
-        Some(Wanted::Position(at)) => {
-            let info = find_log(office, &at.log, at.epoch)?;
-            office.journal.get(&info.log, info.epoch, at.sequence)
+    match wanted {
+        Some(Wanted::Position(at)) => record_at(office, &log_name(&at.log)?, at.epoch, at.sequence),
+        Some(Wanted::EventId(text)) => {
+            let at = find_event(office, &text).await?.ok_or_else(no_record)?;
+            record_at(office, &at.log, at.epoch, at.seq)
         }
-        Some(Wanted::EventId(text)) => by_event(office, &text).await?,
-        None => return Err(errors::field("record", "name a position or an event id")),
-    };
+        None => Err(errors::field("record", "name a position or an event id")),
+    }
+}
+
+/// The record of a log at this place; epoch 0 means the newest.
+pub fn record_at(office: &Office, log: &LogName, epoch: u32, seq: u64) -> Result<Record, Status> {
+    let info = find_log(office, log.as_str(), epoch)?;
+    let found = office.journal.get(&info.log, info.epoch, seq);
     found.map_err(|error| errors::read(&error))?.ok_or_else(no_record)
 }
 
-async fn by_event(
-    office: &Office,
-    text: &str,
-) -> Result<Result<Option<Record>, journal::ReadError>, Status> {
+/// Where the record of an event is.
+pub async fn find_event(office: &Office, text: &str) -> Result<Option<Position>, Status> {
     let event: uuid::Uuid = text.parse().map_err(|_| errors::field("event_id", "is not a UUID"))?;
-    let at = match office.journal.find_event(event.as_bytes()).await {
-        Ok(Some(at)) => at,
-        Ok(None) => return Err(no_record()),
-        Err(error) => return Ok(Err(error)),
-    };
-    Ok(office.journal.get(&at.log, at.epoch, at.seq))
+    office.journal.find_event(event.as_bytes()).await.map_err(|error| errors::read(&error))
 }
 
-fn no_record() -> Status {
+/// What is answered where there is no record.
+pub fn no_record() -> Status {
     Fault::NotFound { what: "record" }.into()
 }
 

@@ -381,12 +381,7 @@ impl Driver {
             error!(peer = %self.peer, log = %fault.log, code = %fault.code,
                 found_by = ?fault.found_by, text = fault.text, "a log does not go on");
         }
-        let controls = store::evidence(&self.office, &fault);
-        if controls.is_empty() {
-            return Ok(());
-        }
-        let transaction = Transaction { controls, ..Transaction::default() };
-        if let Err(error) = self.office.writer.write(transaction).await {
+        if let Err(error) = store::keep(&self.office, &fault).await {
             error!(error = chain(&error), "keep the evidence of a fault");
             if store::contradicts(&fault) {
                 let log = &fault.log;

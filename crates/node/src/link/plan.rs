@@ -220,9 +220,7 @@ mod tests {
                 notes: vec!["one".to_owned(), "other".to_owned()],
                 proof: Vec::new(),
             };
-            let controls = store::evidence(office, &fault);
-            let transaction = journal::Transaction { controls, ..Default::default() };
-            office.writer.write(transaction).await.unwrap();
+            store::keep(office, &fault).await.unwrap();
             assert_eq!(frozen().await.as_deref(), text, "{found_by:?}");
         }
     }

@@ -16,13 +16,15 @@
 use evidence::checkpoint::Checkpoint;
 use evidence::hash::{Hash, hex, sha256};
 use evidence::log::LogName;
-use journal::{Control, Role};
+use journal::{Control, Role, Transaction};
 use replication::action::Fault;
 use replication::{CosignatureKind, Party, RefusalCode};
+use tokio::sync::MutexGuard;
 
 use crate::heads;
 use crate::office::Office;
 use crate::records::Records;
+use crate::writer::WriteError;
 
 const VERSION: u8 = 1;
 const FIXED: usize = 1 + 8 + 8 + 32;
@@ -198,9 +200,48 @@ pub fn contradicts(fault: &Fault) -> bool {
     matches!(fault.code, RefusalCode::Fork | RefusalCode::Rollback)
 }
 
-/// What is to be kept of a fault: nothing if it is known already, or is a pause that nobody need
-/// look at.
-pub fn evidence(office: &Office, fault: &Fault) -> Vec<Control> {
+/// Keeps evidence of a fault, durable when this returns; `false`: nothing, because it is known
+/// already or is a pause that nobody need look at. A caller must not be dropped before it has its
+/// answer, or the bound of what is kept may be exceeded by what is then still on its way.
+///
+/// # Errors
+/// What kept it from being durable.
+pub async fn keep(office: &Office, fault: &Fault) -> Result<bool, WriteError> {
+    let turn = office.keeping.lock().await;
+    let controls = evidence(office, &turn, fault);
+    let is_new = write(office, controls).await?;
+    if is_new && contradicts(fault) {
+        office.metrics.fork_met();
+    }
+    Ok(is_new)
+}
+
+/// Keeps evidence of a fault that was found here, as [`keep`] does.
+///
+/// # Errors
+/// What kept it from being durable.
+pub async fn keep_found(
+    office: &Office,
+    at: (&LogName, u32),
+    code: &str,
+    text: &str,
+    notes: impl IntoIterator<Item = String>,
+) -> Result<bool, WriteError> {
+    let turn = office.keeping.lock().await;
+    let control = fault_control(office, &turn, at, code, text, notes);
+    write(office, control.into_iter().collect()).await
+}
+
+async fn write(office: &Office, controls: Vec<Control>) -> Result<bool, WriteError> {
+    if controls.is_empty() {
+        return Ok(false);
+    }
+    let transaction = Transaction { controls, ..Transaction::default() };
+    office.writer.write(transaction).await.map(|_| true)
+}
+
+/// What is to be kept of a fault.
+fn evidence(office: &Office, turn: &Turn<'_>, fault: &Fault) -> Vec<Control> {
     if fault.code == RefusalCode::IndexBuilding {
         return Vec::new();
     }
@@ -208,11 +249,8 @@ pub fn evidence(office: &Office, fault: &Fault) -> Vec<Control> {
     let found = Found { code: fault.code.as_str(), by: fault.found_by, text: &fault.text };
     let proof: String = fault.proof.iter().map(|hash| format!("{}\n", hex(hash))).collect();
     let notes = fault.notes.iter().cloned().chain([proof]);
-    let control = kept(office, (&fault.log, fault.epoch), &found, notes);
+    let control = kept(office, turn, (&fault.log, fault.epoch), &found, notes);
     let mut controls: Vec<_> = control.into_iter().collect();
-    if contradicts && !controls.is_empty() {
-        office.metrics.fork_met();
-    }
     let freezes = contradicts && fault.own && fault.found_by == Party::Us;
     let key = read_only_key(&fault.log, fault.epoch);
     if freezes && office.journal.control(&key).is_none() {
@@ -224,6 +262,10 @@ pub fn evidence(office: &Office, fault: &Fault) -> Vec<Control> {
 const FAULT: &str = "fault/";
 /// Pieces of evidence that are kept of one kind of fault of an epoch, of each finder.
 const KEPT: usize = 16;
+
+/// Whoever keeps evidence holds the office's `keeping` from the look at what is kept until its own
+/// is durable: what is counted is then all that there is, and [`KEPT`] is exact.
+pub type Turn<'a> = MutexGuard<'a, ()>;
 
 fn fault_folder(log: &LogName, epoch: u32, code: &str) -> String {
     format!("{FAULT}{log}/{epoch}/{code}")
@@ -244,15 +286,17 @@ struct Found<'a> {
 }
 
 /// The control fact that keeps evidence of a fault that was found here: its time, its text, and the
-/// notes and lines that show it. `None` if they are kept already, or [`KEPT`] others are.
+/// notes and lines that show it. `None` if they are kept already, or [`KEPT`] others are. It must
+/// be durable before the turn is given up, and be the only one of its kind of one turn.
 pub fn fault_control(
     office: &Office,
+    turn: &Turn<'_>,
     at: (&LogName, u32),
     code: &str,
     text: &str,
     notes: impl IntoIterator<Item = String>,
 ) -> Option<Control> {
-    kept(office, at, &Found { code, by: Party::Us, text }, notes)
+    kept(office, turn, at, &Found { code, by: Party::Us, text }, notes)
 }
 
 /// The control fact that keeps evidence of a fault: its time, its text, and the notes and lines
@@ -260,6 +304,7 @@ pub fn fault_control(
 /// kind and finder is kept, or if [`KEPT`] are.
 fn kept(
     office: &Office,
+    _turn: &Turn<'_>,
     (log, epoch): (&LogName, u32),
     found: &Found<'_>,
     notes: impl IntoIterator<Item = String>,
@@ -387,15 +432,9 @@ mod tests {
         let desk = testing::desk("KZ-75").await;
         let office = &desk.office;
         let log = testing::log("kz-71");
-        let keep = async |fault: Fault| {
-            let controls = evidence(office, &fault);
-            let count = controls.len();
-            let transaction = journal::Transaction { controls, ..Default::default() };
-            office.writer.write(transaction).await.unwrap();
-            count
-        };
-        assert_eq!(keep(fork(Party::Peer, &[])).await, 1, "a bare word is kept");
-        assert_eq!(keep(fork(Party::Peer, &[])).await, 0, "once");
+        let keep = async |fault: Fault| keep(office, &fault).await.unwrap();
+        assert!(keep(fork(Party::Peer, &[])).await, "a bare word is kept");
+        assert!(!keep(fork(Party::Peer, &[])).await, "once");
         for number in 0..2 * KEPT {
             keep(fork(Party::Peer, &[&number.to_string()])).await;
         }
@@ -404,9 +443,9 @@ mod tests {
         assert_eq!(kept("peer").len(), KEPT, "and no more than a bound");
         assert_eq!(frozen(office, &log, 1), None);
 
-        assert_eq!(keep(fork(Party::Us, &["a", "b"])).await, 1, "the proof is kept all the same");
-        assert_eq!(keep(fork(Party::Us, &["a", "b"])).await, 0, "once");
-        assert_eq!(keep(fork(Party::Us, &["a", "c"])).await, 1, "another proof too");
+        assert!(keep(fork(Party::Us, &["a", "b"])).await, "the proof is kept all the same");
+        assert!(!keep(fork(Party::Us, &["a", "b"])).await, "once");
+        assert!(keep(fork(Party::Us, &["a", "c"])).await, "another proof too");
         let value = kept("us").into_iter().map(|(_, value)| String::from_utf8(value).unwrap());
         assert!(value.into_iter().any(|value| value.contains("\na\nb")));
         assert_eq!(frozen(office, &log, 1).as_deref(), Some("Us says so"));
@@ -416,6 +455,28 @@ mod tests {
         );
         let [fault] = &faults(office)[..] else { panic!("{:?}", faults(office)) };
         assert_eq!((fault.code.as_str(), fault.found_by), ("fork", Party::Us));
+    }
+
+    /// Several links, a comparison and a duty may meet faults of one log at one time: their
+    /// transactions are one group of the journal.
+    #[tokio::test]
+    async fn faults_that_are_met_at_one_time_are_bounded_and_kept_once() {
+        let desk = testing::desk("KZ-75").await;
+        let notes: Vec<String> = (0..2 * KEPT).map(|number| (number / 2).to_string()).collect();
+        let faults: Vec<Fault> = notes.iter().map(|note| fork(Party::Us, &[note])).collect();
+        let at_once = async |faults: &[Fault]| {
+            let each = faults.iter().map(|fault| keep(&desk.office, fault));
+            let kept = futures_util::future::try_join_all(each).await.unwrap();
+            kept.into_iter().filter(|is_new| *is_new).count()
+        };
+        assert_eq!(at_once(&faults).await, KEPT, "each piece once");
+        let others: Vec<Fault> =
+            (100..110).map(|note| fork(Party::Us, &[&note.to_string()])).collect();
+        assert_eq!(at_once(&others).await, 0, "no more than the bound");
+        let peers: Vec<Fault> =
+            (0..2 * KEPT).map(|note| fork(Party::Peer, &[&note.to_string()])).collect();
+        assert_eq!(at_once(&peers).await, KEPT, "the bound holds within one group");
+        assert_eq!(desk.office.journal.controls(b"fault/kz-71/1/").len(), 2 * KEPT);
     }
 
     #[test]

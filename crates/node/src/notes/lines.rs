@@ -76,11 +76,12 @@ pub(super) fn with_lines(
     policy: &Policy,
 ) -> Result<(String, bool), NotesError> {
     let mut stranger = false;
-    let mut all: BTreeMap<(bool, String), NoteSignature> = BTreeMap::new();
+    // An office whose new key waits has lines of two keys under one name.
+    let mut all: BTreeMap<(bool, String, u32), NoteSignature> = BTreeMap::new();
     let is_log =
         |line: &NoteSignature| policy.logs().iter().any(|log| log.key.name() == line.name());
     for line in note.signatures().iter().filter(|line| !is_outdated(line, policy)) {
-        all.insert((!is_log(line), line.name().to_owned()), line.clone());
+        all.insert((!is_log(line), line.name().to_owned(), line.key_id()), line.clone());
     }
     for text in lines {
         let line: NoteSignature = text.parse()?;
@@ -93,7 +94,7 @@ pub(super) fn with_lines(
         };
         let other = |_| NotesError::OtherHead { name: line.name().to_owned() };
         verify_cosignature(note.text(), text, key).map_err(other)?;
-        all.entry((true, line.name().to_owned())).or_insert(line);
+        all.entry((true, line.name().to_owned(), line.key_id())).or_insert(line);
     }
     Ok((rebuilt(note.text(), all.values())?.to_string(), stranger))
 }

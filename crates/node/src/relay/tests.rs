@@ -128,9 +128,12 @@ async fn only_lines_of_the_policy_on_this_head_are_kept() {
     let mut network = Network::of(&THREE).await;
     network.region("KZ-75").contacts(1..=2).await;
     network.link_all().await;
-    network
-        .until("it is complete", |n| (n.region("KZ-75").complete("kz-75") == Some(2)).then_some(()))
-        .await;
+    let complete = |n: &Network| {
+        let region = n.region("KZ-75");
+        let knows_peers = region.office.country.known().offices.len() == THREE.len();
+        (knows_peers && region.complete("kz-75") == Some(2)).then_some(())
+    };
+    network.until("it is complete", complete).await;
     network.cut_all().await;
     let region = &network.region("KZ-75").office;
     let own = log("kz-75");
@@ -370,14 +373,12 @@ async fn a_contradiction_is_not_over_because_the_accused_goes_on_in_a_new_epoch(
     let region = network.region("KZ-71");
     region.contacts(1..=1).await;
     let office = &region.office;
-    let found = |name: &str, code| {
-        let note = [format!("a note of {name}")];
-        crate::link::store::fault_control(office, (&log(name), 1), code, "two histories", note)
-    };
-    let controls = [found("kz-75", "fork"), found("kz-71", "fork"), found("kz-71", "centre_view")];
-    let controls = controls.into_iter().flatten().collect();
-    let transaction = journal::Transaction { controls, ..Default::default() };
-    office.writer.write(transaction).await.unwrap();
+    for (name, code) in [("kz-75", "fork"), ("kz-71", "fork"), ("kz-71", "centre_view")] {
+        let (name, note) = (log(name), [format!("a note of {name}")]);
+        let kept =
+            crate::link::store::keep_found(office, (&name, 1), code, "two histories", note).await;
+        assert!(kept.unwrap());
+    }
     let alarms = || (region.alarm("kz-75"), region.alarm("kz-71"));
     let (other, own) = ("fork: two histories", "centre_view: two histories");
     assert_eq!(alarms(), (other.to_owned(), format!("{own}; {other}")));

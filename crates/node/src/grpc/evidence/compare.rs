@@ -3,7 +3,7 @@
 use evidence::checkpoint::Checkpoint;
 use evidence::log::origin;
 use evidence::note::{NoteError, SignedNote};
-use journal::{Control, LogInfo, Role, Transaction};
+use journal::{LogInfo, Role};
 use replication::action::Fault as LogFault;
 use replication::{Party, RefusalCode};
 use tonic::Status;
@@ -22,8 +22,8 @@ use crate::project::chain;
 pub struct Compared {
     /// The answer.
     pub answer: pb::CompareHeadResponse,
-    /// What must be durable before the answer is given.
-    pub controls: Vec<Control>,
+    /// The contradiction, of which evidence must be durable before the answer is given.
+    pub fault: Option<LogFault>,
 }
 
 /// Compares a signed note.
@@ -55,24 +55,20 @@ pub fn compare(office: &Office, text: &str) -> Result<Compared, Status> {
         text: words(verdict, &info, &theirs),
         our_note: ours.map(|head| head.note).filter(|_| against).unwrap_or_default(),
     };
-    let controls = match against {
-        true => evidence(office, &info, &theirs, text, &answer)?,
-        false => Vec::new(),
+    let fault = match against {
+        true => Some(contradiction(office, &info, &theirs, text, &answer)?),
+        false => None,
     };
-    Ok(Compared { answer, controls })
+    Ok(Compared { answer, fault })
 }
 
-/// Makes the evidence of a contradiction durable.
-pub async fn keep(office: &Office, controls: Vec<Control>) -> Result<(), Status> {
-    if controls.is_empty() {
-        return Ok(());
-    }
-    let transaction = Transaction { controls, ..Transaction::default() };
-    office.writer.write(transaction).await.map_err(|failed| {
+/// Makes the evidence of a contradiction durable; `false`: it is kept already.
+pub async fn keep(office: &Office, fault: &LogFault) -> Result<bool, Status> {
+    error!(log = %fault.log, epoch = fault.epoch, text = fault.text, "a head was compared");
+    store::keep(office, fault).await.map_err(|failed| {
         error!(error = chain(&failed), "keep the evidence of a contradiction");
-        Status::from(Fault::Internal { doing: "keep the evidence of the contradiction" })
-    })?;
-    Ok(())
+        Fault::Internal { doing: "keep the evidence of the contradiction" }.into()
+    })
 }
 
 /// The head of our view that is held against theirs: the smallest that covers it, or one of the
@@ -159,18 +155,18 @@ fn words(verdict: pb::HeadVerdict, info: &LogInfo, theirs: &Checkpoint) -> Strin
 
 /// What is kept of a contradiction: both heads, and the proof that ties ours to the size of theirs
 /// if it covers it. An own log accepts no more facts.
-fn evidence(
+fn contradiction(
     office: &Office,
     info: &LogInfo,
     theirs: &Checkpoint,
     text: &str,
     answer: &pb::CompareHeadResponse,
-) -> Result<Vec<Control>, Status> {
+) -> Result<LogFault, Status> {
     let ours = store::head_of_note(&answer.our_note, 0);
     let covered = ours.filter(|head| head.size <= info.size && theirs.size <= head.size);
     let proof = covered
         .map(|head| office.journal.consistency(&info.log, info.epoch, theirs.size, head.size));
-    let fault = LogFault {
+    Ok(LogFault {
         log: info.log.clone(),
         epoch: info.epoch,
         own: info.role == Role::Own,
@@ -182,7 +178,5 @@ fn evidence(
         text: answer.text.clone(),
         notes: vec![answer.our_note.clone(), text.to_owned()],
         proof: proof.transpose().map_err(|error| errors::read(&error))?.unwrap_or_default(),
-    };
-    error!(log = %fault.log, epoch = fault.epoch, text = fault.text, "a head was compared");
-    Ok(store::evidence(office, &fault))
+    })
 }

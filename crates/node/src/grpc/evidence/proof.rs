@@ -23,24 +23,41 @@ use crate::heads::{self, SignError};
 use crate::office::{Office, own_log};
 use crate::project::chain;
 
-/// The record that a question means. A registration number is looked up in the tables.
-pub async fn find(office: &Office, record: Option<Named>) -> Result<Record, Status> {
-    let named = match record {
-        Some(Named::Position(at)) => operator::Wanted::Position(at),
-        Some(Named::EventId(id)) => operator::Wanted::EventId(id),
-        Some(Named::RegNo(reg_no)) => return registration(office, reg_no).await,
+/// The record that a question means, among those of which somebody of this role may have a proof.
+/// An opening shows a record's codes, and a clerk sees the work of the own office only: of other
+/// logs a clerk does not even learn what there is. Those named are refused without a look at them,
+/// and what an id or a number names there is answered as what nothing has, before a record is read.
+/// A registration number is looked up in the tables.
+pub async fn find(office: &Office, role: Role, record: Option<Named>) -> Result<Record, Status> {
+    let only = (role == Role::Clerk).then_some(&office.logs.own);
+    match record {
+        Some(Named::Position(at)) => {
+            let log = operator::log_name(&at.log)?;
+            if let Some(own) = only.filter(|own| **own != log) {
+                let message = format!("a clerk may have slips and receipts of {own}, not of {log}");
+                return Err(Fault::NotPermitted { message }.into());
+            }
+            operator::record_at(office, &log, at.epoch, at.sequence)
+        }
+        Some(Named::EventId(id)) => {
+            let at = operator::find_event(office, &id).await?;
+            let at = at.filter(|at| only.is_none_or(|own| *own == at.log));
+            let at = at.ok_or_else(operator::no_record)?;
+            operator::record_at(office, &at.log, at.epoch, at.seq)
+        }
+        Some(Named::RegNo(reg_no)) => registration(office, only.is_some(), reg_no).await,
         None => {
             let say = "name a position, an event id or a registration number";
-            return Err(errors::field("record", say));
+            Err(errors::field("record", say))
         }
-    };
-    operator::find_record(office, Some(named)).await
+    }
 }
 
 /// The record that gave an appeal this number.
-async fn registration(office: &Office, reg_no: String) -> Result<Record, Status> {
+async fn registration(office: &Office, own_only: bool, reg_no: String) -> Result<Record, Status> {
     office.tables.ready()?;
-    let filter = Filter { reg_no: Some(reg_no.clone()), ..Filter::default() };
+    let code = own_only.then(|| office.code.to_string());
+    let filter = Filter { office: code, reg_no: Some(reg_no.clone()), ..Filter::default() };
     let found = office.views.list_appeals(&filter, &Page { size: 2, token: None }).await;
     let found = found.inspect_err(|error| office.tables.hear(error));
     let found = found.map_err(|error| errors::view(&error))?;
@@ -58,17 +75,6 @@ async fn registration(office: &Office, reg_no: String) -> Result<Record, Status>
 
 fn no_number() -> Status {
     Fault::NotFound { what: "registration number" }.into()
-}
-
-/// Whether somebody of this role may have a proof of this record: an opening shows its codes, and
-/// a clerk sees the work of the own office only.
-pub fn may_have(office: &Office, role: Role, record: &Record) -> Result<(), Status> {
-    let (log, own) = (&record.header().log, &office.logs.own);
-    if role != Role::Clerk || log == own {
-        return Ok(());
-    }
-    let message = format!("a clerk may have slips and receipts of {own}, not of {log}");
-    Err(Fault::NotPermitted { message }.into())
 }
 
 /// The proof that a log has a record.

@@ -10,6 +10,7 @@ use evidence::policy::Policy;
 use evidence::proof::TlogProof;
 use tonic::Code;
 use wire::pb::common::v1::Position;
+use wire::pb::evidence::v1::get_proof_request::Record as Named;
 
 use super::*;
 use crate::grpc::listener::Caller;
@@ -39,7 +40,7 @@ async fn get(
 ) -> Result<pb::GetProofResponse, Status> {
     let at = Position { log: log.to_owned(), epoch: 1, sequence };
     let named = pb::get_proof_request::Record::Position(at);
-    let record = proof::find(&desk.office, Some(named)).await?;
+    let record = proof::find(&desk.office, Role::Auditor, Some(named)).await?;
     proof::make(&desk.office, &record, asked)
 }
 
@@ -124,32 +125,118 @@ async fn a_receipt_waits_for_its_witnesses_and_says_for_whom() {
     }
 }
 
-/// A request of somebody of this role at the office, to be given a receipt or slip of a position.
-fn request(role: identity::Role, kind: pb::ProofKind, log: &str) -> Request<pb::GetProofRequest> {
-    let at = Position { log: log.to_owned(), epoch: 1, sequence: 0 };
-    let record = Some(pb::get_proof_request::Record::Position(at));
-    let mut request = Request::new(pb::GetProofRequest { record, ..asked(kind, true) });
-    let id = uuid::Uuid::from_u128(7);
-    let subject = identity::Subject::Person { office: "kz-75".to_owned(), id, role };
+/// What somebody of this role at the office is answered who asks for a slip of this record: code
+/// and words.
+async fn answered(desk: &Desk, role: identity::Role, record: Named) -> Result<(), (Code, String)> {
+    let asked = asked(pb::ProofKind::Slip, true);
+    let mut request = Request::new(pb::GetProofRequest { record: Some(record), ..asked });
+    let (office, id) = (desk.office.code.to_string(), uuid::Uuid::from_u128(7));
+    let subject = identity::Subject::Person { office, id, role };
     request.extensions_mut().insert(Caller(Arc::new(subject)));
-    request
+    let answer = Proofs::new(desk.office.clone()).get_proof(request).await;
+    answer.map(drop).map_err(|status| (status.code(), status.message().to_owned()))
 }
 
+fn at(log: &str, epoch: u32, sequence: u64) -> Named {
+    Named::Position(Position { log: log.to_owned(), epoch, sequence })
+}
+
+fn event(id: [u8; 16]) -> Named {
+    Named::EventId(uuid::Uuid::from_bytes(id).to_string())
+}
+
+/// A clerk learns nothing of other logs, not even whether they are there.
 #[tokio::test]
 async fn a_clerk_has_proofs_of_the_own_office_only() {
     let desk = office(1).await;
-    let service = Proofs::new(desk.office.clone());
-    let code = async |role, kind, log| {
-        service.get_proof(request(role, kind, log)).await.err().map(|status| status.code())
+    let clerk = async |record| answered(&desk, identity::Role::Clerk, record).await;
+    let event_in = |name: &str| event(desk.records(&log(name))[0].header().event_id);
+    // There and allowed.
+    for record in [at("kz-75", 1, 0), at("kz-75", 0, 0), event_in("kz-75")] {
+        assert_eq!(clerk(record).await, Ok(()));
+    }
+    // Not there and allowed.
+    let nothing = (Code::NotFound, "this office has no such record".to_owned());
+    assert_eq!(clerk(at("kz-75", 1, 9)).await, Err(nothing.clone()));
+    let log_of_none = clerk(at("kz-75", 9, 0)).await.unwrap_err();
+    assert_eq!(log_of_none.0, Code::NotFound, "an epoch of the own log: {log_of_none:?}");
+    // Forbidden, there or not: by name, and by id.
+    for name in ["kz/all", "kz-71", "kz"] {
+        let message = format!("a clerk may have slips and receipts of kz-75, not of {name}");
+        for (epoch, sequence) in [(0, 0), (1, 0), (1, 9), (9, 0)] {
+            let refused = (Code::PermissionDenied, message.clone());
+            assert_eq!(clerk(at(name, epoch, sequence)).await, Err(refused), "{name}");
+        }
+    }
+    for record in [event_in("kz/all"), event([9; 16])] {
+        assert_eq!(clerk(record).await, Err(nothing.clone()));
+    }
+    // A damaged record of another log is not read, so that it is answered like any other.
+    let damaged = event_in("kz/all");
+    desk.flip(&desk.records(&log("kz/all"))[0]);
+    assert_eq!(clerk(damaged).await, Err(nothing));
+}
+
+/// Who may look at every log is told what is there and what is not.
+#[tokio::test]
+async fn who_may_look_is_told_what_there_is() {
+    let desk = office(1).await;
+    let code = async |record| {
+        answered(&desk, identity::Role::Auditor, record).await.map_err(|(code, _)| code)
+    };
+    let mirrored = desk.records(&log("kz/all"))[0].header().event_id;
+    for record in [at("kz/all", 1, 0), event(mirrored)] {
+        assert_eq!(code(record).await, Err(Code::FailedPrecondition), "no slip of a mirror");
+    }
+    for record in [at("kz/all", 1, 9), at("kz-71", 1, 0), event([9; 16])] {
+        assert_eq!(code(record).await, Err(Code::NotFound));
+    }
+    assert_eq!(code(at("kz-75", 1, 0)).await, Ok(()));
+}
+
+/// An appeal is received and registered at an office: its number.
+async fn registered(desk: &Desk) -> String {
+    let code = |text| domain::Code::new(text).unwrap();
+    let (office, id) = (desk.office.code.clone(), uuid::Uuid::from_u128(70));
+    let reg_no = domain::number::RegistrationNumber::from_parts(office, 2026, 1, 1).unwrap();
+    let received = domain::appeal::AppealReceived {
+        kind: code("complaint"),
+        form: code("paper"),
+        character: code("individual"),
+        applicants: 1,
+        anonymous: false,
+        language: code("ru"),
+        channel: code("letter"),
+        contact: None,
+        received_at: domain::Timestamp::from_micros(1_770_000_000_000_000),
+        personal: None,
+    };
+    let registered = domain::appeal::AppealRegistered {
+        reg_no: reg_no.clone(),
+        registered_on: desk.office.zone.date_of(received.received_at).unwrap(),
+        due_on: None,
+    };
+    let facts = [(id, received.into()), (id, registered.into())];
+    desk.record(&desk.office.logs.own, &facts).await;
+    reg_no.to_string()
+}
+
+/// At the centre the tables know the numbers of every office.
+#[tokio::test]
+async fn a_number_of_another_office_is_none_for_a_clerk() {
+    let (centre, region) = (desk("KZ").await, desk("KZ-75").await);
+    let (own, reg_no) = (log("kz-75"), registered(&region).await);
+    centre.mirror(&region, &own).await;
+    crate::project::rebuild(&centre.office, |_| {}).await.unwrap();
+    let ask = async |role, reg_no: &str| {
+        answered(&centre, role, Named::RegNo(reg_no.to_owned())).await.unwrap_err()
     };
     let (clerk, auditor) = (identity::Role::Clerk, identity::Role::Auditor);
-    let (slip, receipt) = (pb::ProofKind::Slip, pb::ProofKind::Receipt);
-    assert_eq!(code(clerk, slip, "kz-75").await, None);
-    for kind in [slip, receipt] {
-        assert_eq!(code(clerk, kind, "kz/all").await, Some(Code::PermissionDenied));
-    }
-    let looked = code(auditor, slip, "kz/all").await;
-    assert_eq!(looked, Some(Code::FailedPrecondition), "allowed, but not to be had here");
+    let theirs = ask(clerk, &reg_no).await;
+    assert_eq!(theirs.0, Code::NotFound);
+    let nobodys = reg_no.replace("KZ-75", "KZ-71");
+    assert_eq!(theirs, ask(clerk, &nobodys).await, "as one that nobody has");
+    assert_eq!(ask(auditor, &reg_no).await.0, Code::FailedPrecondition, "it is found");
 }
 
 #[tokio::test]
@@ -163,7 +250,7 @@ async fn what_is_not_there_has_no_proof() {
     assert_eq!(code("kz-75", 0, neither).await, Code::InvalidArgument);
     let mirrored = code("kz/all", 0, slip).await;
     assert_eq!(mirrored, Code::FailedPrecondition, "who mirrors a log cannot sign for it");
-    let nothing = proof::find(&desk.office, None).await.err().unwrap();
+    let nothing = proof::find(&desk.office, Role::Auditor, None).await.err().unwrap();
     assert_eq!(nothing.code(), Code::InvalidArgument);
 }
 
@@ -201,7 +288,7 @@ async fn views_that_agree_agree() {
     let desk = office(3).await;
     let verdict = |note: &str| {
         let compared = compare::compare(&desk.office, note).unwrap();
-        assert!(compared.controls.is_empty() && compared.answer.our_note.is_empty());
+        assert!(compared.fault.is_none() && compared.answer.our_note.is_empty());
         compared.answer.verdict()
     };
     let at = |size| heads::sign(&desk.office, &log("kz-75"), 1, size).unwrap();
@@ -230,7 +317,7 @@ async fn a_second_history_is_kept_for_ever_and_ends_the_log() {
     assert_eq!(compared.answer.verdict(), pb::HeadVerdict::Fork);
     let ours = heads::sign(&desk.office, &log("kz-75"), 1, 2).unwrap();
     assert_eq!(compared.answer.our_note, ours);
-    compare::keep(&desk.office, compared.controls).await.unwrap();
+    assert!(compare::keep(&desk.office, &compared.fault.unwrap()).await.unwrap());
     let kept = |desk: &Desk| desk.office.journal.controls(b"fault/kz-75/1/");
     assert_eq!(kept(&desk).len(), 1);
     for (_, value) in kept(&desk) {
@@ -241,11 +328,10 @@ async fn a_second_history_is_kept_for_ever_and_ends_the_log() {
     assert!(reason.unwrap().contains("FORK"));
     // The same again adds nothing, another one is kept too, and no more than a bound.
     let again = compare::compare(&desk.office, &forged(&desk, 2)).unwrap();
-    assert!(again.controls.is_empty());
+    assert!(!compare::keep(&desk.office, &again.fault.unwrap()).await.unwrap());
     for size in [1, 3] {
         let other = compare::compare(&desk.office, &forged(&desk, size)).unwrap();
-        assert_eq!(other.controls.len(), 1);
-        compare::keep(&desk.office, other.controls).await.unwrap();
+        assert!(compare::keep(&desk.office, &other.fault.unwrap()).await.unwrap());
     }
     let desk = desk.killed().await;
     assert_eq!(kept(&desk).len(), 3);
@@ -260,7 +346,7 @@ async fn an_own_head_over_records_that_are_not_here_ends_the_log() {
     assert!(compared.answer.text.starts_with("ROLLBACK"), "{}", compared.answer.text);
     let ours = heads::sign(&desk.office, &log("kz-75"), 1, 3).unwrap();
     assert_eq!(compared.answer.our_note, ours, "what is held against it is all that is here");
-    compare::keep(&desk.office, compared.controls).await.unwrap();
+    assert!(compare::keep(&desk.office, &compared.fault.unwrap()).await.unwrap());
     let desk = desk.killed().await;
     let kept = desk.office.journal.controls(b"fault/kz-75/1/");
     let is_rollback = |key: &[u8]| key.starts_with(b"fault/kz-75/1/rollback/us/");
@@ -285,13 +371,15 @@ async fn a_mirror_convicts_its_writer_by_both_heads() {
     let info = desk.office.journal.log(&all, 1).unwrap();
     let true_head = head(info.size, info.root);
     let accepted = store::head_of_note(&true_head, 1).unwrap();
-    compare::keep(&desk.office, vec![store::accept(&all, 1, &accepted)]).await.unwrap();
+    let controls = vec![store::accept(&all, 1, &accepted)];
+    let transaction = journal::Transaction { controls, ..Default::default() };
+    desk.office.writer.write(transaction).await.unwrap();
     let compared = compare::compare(&desk.office, &true_head).unwrap();
     assert_eq!(compared.answer.verdict(), pb::HeadVerdict::Same);
     let compared = compare::compare(&desk.office, &head(info.size, [9; 32])).unwrap();
     assert_eq!(compared.answer.verdict(), pb::HeadVerdict::Fork);
     assert_eq!(compared.answer.our_note, true_head);
-    compare::keep(&desk.office, compared.controls).await.unwrap();
+    assert!(compare::keep(&desk.office, &compared.fault.unwrap()).await.unwrap());
     assert_eq!(desk.office.journal.controls(b"fault/kz/all/1/").len(), 1);
     assert_eq!(desk.office.journal.controls(b"readonly/"), [], "it is not ours to stop");
 }

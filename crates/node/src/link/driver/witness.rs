@@ -209,12 +209,14 @@ async fn other_view(
          the head that is held here: that office was shown another head, or the line was changed \
          on its way; compare this office's head with that office's: adal evidence compare"
     );
-    let control = store::fault_control(office, (log, epoch), OTHER_VIEW, &text, evidence);
-    let Some(control) = control else { return };
-    error!(%log, epoch, size, text, "two views of a log");
-    office.metrics.fork_met();
-    let transaction = Transaction { controls: vec![control], ..Transaction::default() };
-    if let Err(error) = office.writer.write(transaction).await {
-        error!(error = chain(&error), "keep the evidence of a fault");
+    match store::keep_found(office, (log, epoch), OTHER_VIEW, &text, evidence).await {
+        Ok(true) => {
+            error!(%log, epoch, size, text, "two views of a log");
+            office.metrics.fork_met();
+        }
+        Ok(false) => {}
+        Err(error) => {
+            error!(%log, epoch, size, text, error = chain(&error), "keep evidence of two views");
+        }
     }
 }
