@@ -122,7 +122,10 @@ pub async fn settle(office: &Office) -> Result<(), EpochError> {
         let open = store::own_epoch(&office.journal, log);
         if open < newest {
             info!(%log, open, newest, "a change of the key that was cut short is completed");
-            while !written(office, ending(office, log, open, newest)?).await? {}
+            // A read-only epoch ends where it stands, as in `Writer::end_epoch`.
+            if store::read_only_reason(&office.journal, log).is_none() {
+                while !written(office, ending(office, log, open, newest)?).await? {}
+            }
             begin(office, log, newest).await?;
         }
     }
@@ -144,7 +147,8 @@ pub async fn open_downlink(office: &Office, log: &LogName) -> Result<(), CommitE
 }
 
 /// Changes the key of this office's logs: each ends its epoch with `key.rotated`, signed by the old
-/// key, and goes on in the next one under a new key. Links begin again by themselves.
+/// key, and goes on in the next one under a new key. Links begin again by themselves. An epoch that
+/// is read-only ends without that record, where it stands: this is the way out of a contradiction.
 ///
 /// # Errors
 /// [`EpochError`]. Logs that were not reached are completed by the next start.

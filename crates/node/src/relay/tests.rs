@@ -370,12 +370,22 @@ async fn a_contradiction_is_not_over_because_the_accused_goes_on_in_a_new_epoch(
     let region = network.region("KZ-71");
     region.contacts(1..=1).await;
     let office = &region.office;
-    let found = |name: &str, code| {
-        let note = [format!("a note of {name}")];
-        crate::link::store::fault_control(office, (&log(name), 1), code, "two histories", note)
+    let fault = |name: &str| replication::action::Fault {
+        log: log(name),
+        epoch: 1,
+        own: name == "kz-71",
+        code: replication::RefusalCode::Fork,
+        found_by: replication::Party::Us,
+        text: "two histories".to_owned(),
+        notes: vec![format!("a note of {name}")],
+        proof: Vec::new(),
     };
-    let controls = [found("kz-75", "fork"), found("kz-71", "fork"), found("kz-71", "centre_view")];
-    let controls = controls.into_iter().flatten().collect();
+    let forks = ["kz-75", "kz-71"].map(fault);
+    let forks = forks.iter().flat_map(|fault| crate::link::store::evidence(office, fault));
+    let note = ["a note of kz-71".to_owned()];
+    let at = (&log("kz-71"), 1);
+    let view = crate::link::store::fault_control(office, at, "centre_view", "two histories", note);
+    let controls = forks.chain(view).collect();
     let transaction = journal::Transaction { controls, ..Default::default() };
     office.writer.write(transaction).await.unwrap();
     let alarms = || (region.alarm("kz-75"), region.alarm("kz-71"));
