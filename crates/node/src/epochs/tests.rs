@@ -3,6 +3,8 @@
 use domain::integrity::IntegrityFact;
 use evidence::checkpoint::Checkpoint;
 
+mod restored;
+
 use super::*;
 use crate::heads;
 use crate::testing::{Desk, contact, desk, log};
