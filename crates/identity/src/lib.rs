@@ -47,7 +47,7 @@ pub use authority::{Authority, Issued, Validity};
 pub use certificate::{fingerprint, subject_of};
 pub use error::IdentityError;
 pub use keys::{NodeKeys, PublicKeys};
-pub use log_keys::{LogKeys, log_key_file};
+pub use log_keys::{LogKeys, log_key_epochs, log_key_file};
 pub use name::{Role, Subject};
 pub use tls::{Credentials, client_config, server_config, server_name};
 pub use trust::{CentreKeys, Trust};

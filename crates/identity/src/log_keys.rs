@@ -51,7 +51,7 @@ impl LogKeys {
     pub fn load(secrets: &Path, made: &Path) -> Result<LogKeys, IdentityError> {
         let mut seeds = BTreeMap::new();
         for folder in [made, secrets] {
-            for epoch in epochs_in(folder)? {
+            for epoch in log_key_epochs(folder)? {
                 seeds.insert(epoch, read(&folder.join(log_key_file(epoch)))?);
             }
         }
@@ -130,8 +130,12 @@ impl fmt::Debug for LogKeys {
     }
 }
 
-/// Epochs behind the first whose seeds lie in a folder; none where there is no folder.
-fn epochs_in(folder: &Path) -> Result<Vec<u32>, IdentityError> {
+/// Epochs behind the first whose seeds lie in a folder, in no order; none where there is no folder.
+/// An epoch that has a key may have been used, whatever the journal says.
+///
+/// # Errors
+/// [`IdentityError::Io`].
+pub fn log_key_epochs(folder: &Path) -> Result<Vec<u32>, IdentityError> {
     let failed = IdentityError::io("read the folder", folder);
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,

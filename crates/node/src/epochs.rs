@@ -19,7 +19,7 @@ use evidence::note::{Signer, Verifier};
 use evidence::record::StreamRef;
 use evidence::succession::Succession;
 use identity::{IdentityError, PublicKeys};
-use journal::{Append, CommitError, ExpectedVersion, ReadError, Role, Transaction};
+use journal::{Append, CommitError, Control, ExpectedVersion, ReadError, Role, Transaction};
 use thiserror::Error;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -35,6 +35,10 @@ use crate::writer::{Next, WriteError};
 
 /// File of the public keys in the folder of the keys that the node makes.
 const PUBLIC: &str = identity::keys::PUBLIC_KEYS;
+
+/// Prefix of the control facts that note, before it is made, that this journal makes the key of an
+/// epoch which a restore opened; the epoch follows.
+const MAKES_KEY: &str = "makes_key/";
 
 /// Pause before another try while the index is rebuilt.
 const RETRY: std::time::Duration = std::time::Duration::from_millis(200);
@@ -55,6 +59,21 @@ pub enum EpochError {
         epoch: u32,
         /// The file that is missing.
         file: String,
+    },
+    /// A restore opened an epoch whose key was made before: the key may have signed other records.
+    #[error(
+        "epoch {epoch} of {log} was opened by a restore, but its key was there already: the epoch \
+         was begun after the backup was taken, and one key never signs two histories. Nothing was \
+         recorded in it. Move the restored journal away and restore it again with \
+         `adal journal restore --epoch {free}`"
+    )]
+    Used {
+        /// The log.
+        log: LogName,
+        /// The epoch.
+        epoch: u32,
+        /// One of which no key is known here.
+        free: u32,
     },
     /// The key of a new epoch cannot be made.
     #[error("make the key of the next epoch")]
@@ -122,7 +141,10 @@ pub async fn settle(office: &Office) -> Result<(), EpochError> {
         let open = store::own_epoch(&office.journal, log);
         if open < newest {
             info!(%log, open, newest, "a change of the key that was cut short is completed");
-            while !written(office, ending(office, log, open, newest)?).await? {}
+            // A read-only epoch ends where it stands, as in `Writer::end_epoch`.
+            if store::read_only_reason(&office.journal, log).is_none() {
+                while !written(office, ending(office, log, open, newest)?).await? {}
+            }
             begin(office, log, newest).await?;
         }
     }
@@ -144,7 +166,8 @@ pub async fn open_downlink(office: &Office, log: &LogName) -> Result<(), CommitE
 }
 
 /// Changes the key of this office's logs: each ends its epoch with `key.rotated`, signed by the old
-/// key, and goes on in the next one under a new key. Links begin again by themselves.
+/// key, and goes on in the next one under a new key. Links begin again by themselves. An epoch that
+/// is read-only ends without that record, where it stands: this is the way out of a contradiction.
 ///
 /// # Errors
 /// [`EpochError`]. Logs that were not reached are completed by the next start.
@@ -224,6 +247,7 @@ fn make_key(office: &Office, epoch: u32) -> Result<[u8; 32], IdentityError> {
 
 /// Makes the key of an epoch, opens it, and records how it begins; what is done already is left.
 async fn begin(office: &Office, log: &LogName, epoch: u32) -> Result<(), EpochError> {
+    never_used(office, log, epoch).await?;
     make_key(office, epoch)?;
     loop {
         let opened = office.journal.ensure_own_log(log, epoch).await;
@@ -241,6 +265,33 @@ async fn begin(office: &Office, log: &LogName, epoch: u32) -> Result<(), EpochEr
             return Ok(());
         }
     }
+}
+
+/// Refuses an epoch that a restore opened although its key was there: whoever made the key may have
+/// used it after the backup was taken, and restored records would stand where others hold its own.
+/// That this journal makes the key itself is noted before it is made, so that a start that is cut
+/// short goes on.
+async fn never_used(office: &Office, log: &LogName, epoch: u32) -> Result<(), EpochError> {
+    let restorations = office.journal.restorations();
+    let mut ended = restorations.iter().flat_map(|restored| &restored.ended);
+    if !ended.any(|ended| ended.log == *log && ended.successor == epoch) {
+        return Ok(());
+    }
+    let key = format!("{MAKES_KEY}{epoch}").into_bytes();
+    if office.journal.control(&key).is_some() {
+        return Ok(());
+    }
+    if office.log_keys.seed(epoch).is_some() {
+        let keyed = office.log_keys.epochs().into_iter();
+        let open = own_logs(office).into_iter().map(|log| store::own_epoch(&office.journal, &log));
+        let free = keyed.chain(open).max().unwrap_or(epoch).saturating_add(1);
+        return Err(EpochError::Used { log: log.clone(), epoch, free });
+    }
+    let controls = vec![Control { key, value: Vec::new() }];
+    while !written(office, Transaction { controls: controls.clone(), ..Transaction::default() })
+        .await?
+    {}
+    Ok(())
 }
 
 /// Makes a transaction durable; false if it is to be made again.

@@ -137,7 +137,8 @@ impl Writer {
 
     /// Makes the last transaction of an epoch durable, opens the next epoch and makes its first
     /// transaction durable, with nothing in between. If the node ends before it is done, the next
-    /// start completes it.
+    /// start completes it. An epoch that is read-only ends where it stands, without the last
+    /// transaction.
     pub async fn end_epoch(
         &self,
         ending: Transaction,
@@ -266,15 +267,24 @@ impl Writing {
 
     /// Answers the jobs for read-only logs, gives back the others. Checked here, behind the
     /// queue, so that nothing slips in after a fork or a rollback was found.
+    ///
+    /// What opens the next epoch goes on without the record that ends this one: a new epoch is the
+    /// way out, and a record here might stand where others hold another one.
     fn writable(&self, jobs: Vec<Job>) -> Vec<Job> {
         let mut left = Vec::with_capacity(jobs.len());
-        for job in jobs {
+        for mut job in jobs {
             let logs = job.transaction.appends.iter().map(|append| &append.log);
             let mut closed = logs.filter_map(|log| {
                 let reason = store::read_only_reason(&self.records, log)?;
                 Some(WriteError::ReadOnly { log: log.clone(), reason })
             });
-            match closed.next() {
+            let refused = closed.next();
+            drop(closed);
+            match refused {
+                Some(_) if job.then.is_some() => {
+                    job.transaction = Transaction::default();
+                    left.push(job);
+                }
                 Some(refused) => drop(job.answer.send(Err(refused))),
                 None => left.push(job),
             }

@@ -39,7 +39,7 @@ fn on(_: CopyProgress) -> ControlFlow<()> {
 }
 
 fn how(clock: i64) -> Restore {
-    Restore { clock, epoch: None, options: small() }
+    Restore { clock, options: small(), ..Restore::default() }
 }
 
 /// Names, epochs, sizes and roots.

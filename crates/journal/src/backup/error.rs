@@ -103,12 +103,12 @@ pub enum RestoreError {
     /// The copy opens, but holds other logs, sizes or roots than the manifest names.
     #[error("what was restored is not what the manifest names")]
     Contradiction,
-    /// The epoch that was asked for is not above one that the backup holds.
-    #[error("epoch {asked} is not above epoch {held}, which the backup holds")]
+    /// The epoch that was asked for is not above one that the backup holds or that has a key.
+    #[error("epoch {asked} is not above epoch {held}, which the backup holds or has a key already")]
     Epoch {
         /// The epoch asked for.
         asked: u32,
-        /// The highest epoch of an own log in the backup.
+        /// The highest epoch of an own log in the backup, or of which a key is known.
         held: u32,
     },
     /// The copy does not open, or the check could not be done.

@@ -35,10 +35,13 @@ const FIRST: &str = "adal restored 1";
 pub struct Restore {
     /// The caller's wall clock, microseconds since 1970 UTC.
     pub clock: i64,
-    /// The epoch that every own log opens; without it each opens the one behind its last. It must
-    /// be named when something was written after an earlier restore of this or a later backup:
-    /// then one more than the highest epoch of them that anybody holds.
+    /// The epoch that every own log opens; without it the one behind the last of them all, and
+    /// behind `keyed`. It must be named when an epoch above these was opened after the backup: then
+    /// one more than the highest that anybody holds.
     pub epoch: Option<u32>,
+    /// The highest epoch of which a signing key was made: it may have been used after the backup
+    /// was taken, and one key signs one history. 0: none is known.
+    pub keyed: u32,
     /// How the journal is opened to add the next epochs.
     pub options: Options,
 }
@@ -148,10 +151,12 @@ pub fn restore(
     let manifest = manifest_of(&source).map_err(RestoreError::Open)?;
     let none = || RestoreError::NoBackup { folder: from.display().to_string() };
     let manifest = manifest.ok_or_else(none)??;
-    let held = open_epochs(&manifest.logs).iter().map(|(_, epoch)| *epoch).max().unwrap_or(0);
+    let open = open_epochs(&manifest.logs);
+    let held = open.iter().map(|(_, epoch)| *epoch).max().unwrap_or(0).max(how.keyed);
     if let Some(asked) = how.epoch.filter(|asked| *asked <= held) {
         return Err(RestoreError::Epoch { asked, held });
     }
+    let next = how.epoch.unwrap_or(held.saturating_add(1));
     let records = checked(from, watch)?;
     let partial = files::partial(to);
     let made = fs::create_dir_all(files::parent(to)).and_then(|()| fs::create_dir(&partial));
@@ -160,7 +165,7 @@ pub fn restore(
     let total = manifest.bytes();
     let progress = CopyProgress { phase: CopyPhase::Open, bytes: 0, bytes_total: total };
     watched(watch, progress)?;
-    let restored = succeed(&partial, &manifest, how, &mut || watched(watch, progress))?;
+    let restored = succeed(&partial, &manifest, (how, next), &mut || watched(watch, progress))?;
     watched(watch, CopyProgress { bytes: total, ..progress })?;
     let synced = files::sync_tree(&partial).and_then(|()| files::finish(to));
     synced.map_err(|error| RestoreError::at("rename", &partial, error))?;
@@ -228,7 +233,7 @@ fn copy(
 fn succeed(
     dir: &Path,
     manifest: &Manifest,
-    how: &Restore,
+    (how, successor): (&Restore, u32),
     watch: &mut dyn FnMut() -> Result<(), RestoreError>,
 ) -> Result<Restored, RestoreError> {
     // The watermark guards a node's working room; here it would keep a full disk from coming back.
@@ -248,7 +253,6 @@ fn succeed(
     }
     let mut ended = Vec::new();
     for (log, epoch) in open_epochs(&logs) {
-        let successor = how.epoch.unwrap_or(epoch.saturating_add(1));
         journal.ensure_own_log(&log, successor)?;
         let info = logs.iter().find(|info| info.log == log && info.epoch == epoch);
         let (size, root) = info.map_or((0, [0; 32]), |info| (info.size, info.root));

@@ -18,7 +18,7 @@ fn open(dir: &Path) -> (Journal, OpenReport) {
 }
 
 fn how(clock: i64) -> Restore {
-    Restore { clock, epoch: None, options: OPTIONS }
+    Restore { clock, options: OPTIONS, ..Restore::default() }
 }
 
 fn on(_: CopyProgress) -> ControlFlow<()> {
@@ -193,6 +193,18 @@ fn the_next_epoch_can_be_named_and_must_be_above_what_the_backup_holds() {
     let journal = open(&target).0;
     record(&journal, 60..61);
     assert_eq!(journal.log(&name("kz-75"), 5).unwrap().size, 1);
+}
+
+#[test]
+fn an_epoch_that_has_a_key_is_not_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (saved, target) = (dir.path().join("backup"), dir.path().join("b"));
+    filled(&dir.path().join("a")).backup(5).unwrap().write_to(&saved, &mut on).unwrap();
+    let keyed = Restore { keyed: 3, ..how(1) };
+    let low = restore(&saved, &target, &Restore { epoch: Some(3), ..keyed }, &mut on);
+    assert!(matches!(low, Err(RestoreError::Epoch { asked: 3, held: 3 })), "{low:?}");
+    let made = restore(&saved, &target, &keyed, &mut on).unwrap();
+    assert!(made.restored.ended.iter().all(|ended| (ended.epoch, ended.successor) == (1, 4)));
 }
 
 #[test]

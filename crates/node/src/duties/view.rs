@@ -1,6 +1,6 @@
 //! A region holds the centre to its word: each list of accepted heads in the mirror of `kz/all`
-//! must name this office's own log as this office has it, and every fact there that names a key or
-//! an epoch of this office must name one that it has.
+//! must name this office's own log as this office has it, and every fact there that names a key, an
+//! epoch or the end of an epoch of this office must name one that it has.
 //!
 //! The same size under another digest, a size or an epoch that this office never had, or a key that
 //! it never made, means that the centre shows others a log that this office has not written; a list
@@ -10,6 +10,8 @@
 //! The largest head that a list has named is the control fact `listed/<epoch of kz/all>`:
 //! `epoch u32 | size u64`, big-endian. How long none has named what the centre co-signed is told by
 //! a mark ([`crate::marks`]).
+
+mod closing;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -99,7 +101,7 @@ pub(crate) async fn check_all(office: &Office) -> Result<(), String> {
                     Fact::Integrity(IntegrityFact::HeadsAccepted(list)) => {
                         checking.list(record, &list)?;
                     }
-                    fact => checking.claim(record, &fact),
+                    fact => checking.claim(record, &fact)?,
                 }
             }
             let cursor = Control { key: key.clone(), value: next.to_be_bytes().to_vec() };
@@ -214,8 +216,8 @@ impl<'a> Checking<'a> {
         ))
     }
 
-    /// Checks a fact that may name a key or an epoch of this office.
-    fn claim(&mut self, record: &Record, fact: &Fact) {
+    /// Checks a fact that may name a key, an epoch or an end of this office's log.
+    fn claim(&mut self, record: &Record, fact: &Fact) -> Result<(), String> {
         let office = self.office;
         let (epoch, what) = match fact {
             Fact::Office(OfficeFact::Enrolled(fact)) if fact.code == office.code => {
@@ -227,11 +229,12 @@ impl<'a> Checking<'a> {
             Fact::Integrity(IntegrityFact::Closed(fact))
                 if fact.log.as_str() == office.logs.own.as_str() =>
             {
+                self.end(record, fact)?;
                 (fact.successor_epoch, closed(office, fact))
             }
-            _ => return,
+            _ => return Ok(()),
         };
-        let Some(what) = what else { return };
+        let Some(what) = what else { return Ok(()) };
         let text = format!(
             "the centre tells all offices {what} (record {}): others take records under it for \
              this office's; unless this node was installed anew with other keys, tell the other \
@@ -242,6 +245,34 @@ impl<'a> Checking<'a> {
         let open = office.own_epoch();
         let size = office.journal.log(&office.logs.own, open).map_or(0, |info| info.size);
         self.keep(epoch, text, [held(office, open, size)]);
+        Ok(())
+    }
+
+    /// Checks the end that an epoch of this office's log is said to have.
+    fn end(&mut self, record: &Record, fact: &LogClosed) -> Result<(), String> {
+        let office = self.office;
+        let Some(what) = closing::false_end(office, fact)? else { return Ok(()) };
+        let text = format!(
+            "the centre tells all offices {what} (record {}): the other offices take nothing beyond \
+             it for this office's any more; unless the centre was restored from a backup, tell the \
+             other offices and compare heads: adal evidence compare",
+            place(record)
+        );
+        let cosigned = [CosignatureKind::Witness, CosignatureKind::Mirror];
+        let cosigned = cosigned.map(|kind| {
+            let head = store::cosigned(office, &office.logs.own, fact.epoch, kind);
+            head.map_or_else(String::new, |head| head.note)
+        });
+        let said = format!(
+            "closed: {} epoch {} size {} root {}\n",
+            fact.log,
+            fact.epoch,
+            fact.size,
+            hex(&fact.root)
+        );
+        let held = held(office, fact.epoch, fact.size);
+        self.keep(fact.epoch, text, [said, held].into_iter().chain(cosigned));
+        Ok(())
     }
 
     fn keep(&mut self, epoch: u32, text: String, notes: impl IntoIterator<Item = String>) {

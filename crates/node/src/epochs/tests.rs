@@ -3,6 +3,8 @@
 use domain::integrity::IntegrityFact;
 use evidence::checkpoint::Checkpoint;
 
+mod restored;
+
 use super::*;
 use crate::heads;
 use crate::testing::{Desk, contact, desk, log};
@@ -167,4 +169,73 @@ async fn a_lost_key_is_never_made_again_in_silence() {
     assert!(error.contains("log+e2.key") && error.contains("put the file back"), "{error}");
     assert!(!path.exists());
     drop(dir);
+}
+
+/// Two histories of an own log were seen here: it takes no more facts.
+async fn freeze(desk: &Desk, name: &str) {
+    let fault = replication::action::Fault {
+        log: log(name),
+        epoch: store::own_epoch(&desk.office.journal, &log(name)),
+        own: true,
+        code: replication::RefusalCode::Fork,
+        found_by: replication::Party::Us,
+        text: "two histories".to_owned(),
+        notes: vec![format!("a note of {name}")],
+        proof: Vec::new(),
+    };
+    assert!(store::keep(&desk.office, &fault).await.unwrap());
+    let appended = record(&desk.office, &log(name), rotated_fact(name)).unwrap();
+    let refused = desk.office.writer.write(appended).await;
+    assert!(matches!(refused, Err(WriteError::ReadOnly { .. })), "{refused:?}");
+}
+
+/// Some fact that the node could record about a log.
+fn rotated_fact(name: &str) -> Fact {
+    KeyRotated { log: LogId::new(name).unwrap(), epoch: 1, successor_key: [1; 32] }.into()
+}
+
+#[tokio::test]
+async fn a_frozen_log_goes_on_in_a_new_epoch_and_ends_where_it_stood() {
+    let desk = desk("KZ-75").await;
+    let own = log("kz-75");
+    desk.record(&own, &[contact(1), contact(2)]).await;
+    freeze(&desk, "kz-75").await;
+    let [rotated] = &rotate(&desk.office).await.unwrap()[..] else { panic!("one log") };
+    assert_eq!((rotated.closed, rotated.size, rotated.epoch), (1, 2, 2), "no record was added");
+    let (begun, _) = ends(&desk, "kz-75", 2);
+    let Fact::Integrity(IntegrityFact::Succeeds(begun)) = begun else { panic!("{begun:?}") };
+    let closed = desk.office.journal.log(&own, 1).unwrap();
+    assert_eq!((begun.epoch, begun.size, begun.root), (1, 2, closed.root));
+    assert!(keys::statement(&desk.office, &own, 2).is_some(), "the old key names the new one");
+    desk.record(&own, &[contact(3)]).await;
+    let desk = desk.killed().await;
+    assert_eq!(desk.office.own_epoch(), 2);
+    desk.record(&own, &[contact(4)]).await;
+    assert_eq!(desk.office.journal.log(&own, 2).unwrap().size, 3);
+}
+
+#[tokio::test]
+async fn one_frozen_log_of_the_centre_keeps_none_from_going_on() {
+    let (own, all, down) = (log("kz"), log("kz/all"), log("kz/kz-75"));
+    for is_cut_short in [false, true] {
+        let desk = desk("KZ").await;
+        open_downlink(&desk.office, &down).await.unwrap();
+        for (number, log) in (1..).zip([&own, &all, &down]) {
+            desk.record(log, &[contact(number)]).await;
+        }
+        freeze(&desk, "kz/all").await;
+        if is_cut_short {
+            desk.office.log_keys.make(2).unwrap();
+            let last = ending(&desk.office, &own, 1, 2).unwrap();
+            desk.office.writer.write(last).await.unwrap();
+        } else {
+            assert_eq!(rotate(&desk.office).await.unwrap().len(), 3);
+        }
+        let desk = desk.killed().await;
+        for (number, log, size) in [(4, &own, 2), (5, &all, 1), (6, &down, 2)] {
+            assert_eq!(store::own_epoch(&desk.office.journal, log), 2, "{log} {is_cut_short}");
+            assert_eq!(desk.office.journal.log(log, 1).unwrap().size, size, "{log}");
+            desk.record(log, &[contact(number)]).await;
+        }
+    }
 }

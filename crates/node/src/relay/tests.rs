@@ -373,12 +373,23 @@ async fn a_contradiction_is_not_over_because_the_accused_goes_on_in_a_new_epoch(
     let region = network.region("KZ-71");
     region.contacts(1..=1).await;
     let office = &region.office;
-    for (name, code) in [("kz-75", "fork"), ("kz-71", "fork"), ("kz-71", "centre_view")] {
-        let (name, note) = (log(name), [format!("a note of {name}")]);
-        let kept =
-            crate::link::store::keep_found(office, (&name, 1), code, "two histories", note).await;
-        assert!(kept.unwrap());
+    let fault = |name: &str| replication::action::Fault {
+        log: log(name),
+        epoch: 1,
+        own: name == "kz-71",
+        code: replication::RefusalCode::Fork,
+        found_by: replication::Party::Us,
+        text: "two histories".to_owned(),
+        notes: vec![format!("a note of {name}")],
+        proof: Vec::new(),
+    };
+    for name in ["kz-75", "kz-71"] {
+        assert!(crate::link::store::keep(office, &fault(name)).await.unwrap());
     }
+    let (own, note) = (log("kz-71"), ["a note of kz-71".to_owned()]);
+    let kept =
+        crate::link::store::keep_found(office, (&own, 1), "centre_view", "two histories", note);
+    assert!(kept.await.unwrap());
     let alarms = || (region.alarm("kz-75"), region.alarm("kz-71"));
     let (other, own) = ("fork: two histories", "centre_view: two histories");
     assert_eq!(alarms(), (other.to_owned(), format!("{own}; {other}")));

@@ -1,7 +1,7 @@
 //! `adal journal restore`: a journal made of a backup, with the next epoch of every own log.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use clap::Args;
@@ -28,9 +28,10 @@ pub struct RestoreArgs {
     /// Folder of the journal to make (`journal` in the node's data folder); must not be there.
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// Epoch to go on in [default: the one behind the last in the backup]. Needed if anything was
-    /// recorded after an earlier restore: one more than the highest epoch that `adal log list`
-    /// shows of the office's logs, here or at the centre.
+    /// Epoch to go on in [default: the one behind the last in the backup and the last that has a
+    /// key in `keys` beside the new journal]. Needed if later epochs were opened whose keys are not
+    /// there: one more than the highest that `adal log list` shows of the office's logs at the
+    /// centre, or of which a key lies elsewhere.
     #[arg(long, value_name = "N")]
     epoch: Option<u32>,
 }
@@ -41,7 +42,8 @@ pub struct RestoreArgs {
 /// [`crate::errors::Exit::Bad`] where the backup is damaged; otherwise a folder cannot be used.
 pub async fn run(args: &RestoreArgs, output: Output) -> Outcome {
     let (from, to) = (args.from.clone(), args.to.clone());
-    let how = Restore { clock: input::now().micros(), epoch: args.epoch, ..Restore::default() };
+    let (clock, keyed) = (input::now().micros(), keyed(&args.to)?);
+    let how = Restore { clock, epoch: args.epoch, keyed, ..Restore::default() };
     let restored = interruptible(move |flag| {
         let bar = bar();
         let restored = journal::restore(&from, &to, &how, &mut |progress| {
@@ -58,6 +60,14 @@ pub async fn run(args: &RestoreArgs, output: Output) -> Outcome {
     let ended: Vec<Row> = report.restored.ended.iter().map(ended_row).collect();
     output.table(&ended, "the backup holds no own log")?;
     output.one(&row(&report, args))
+}
+
+/// The highest epoch of which the node has made a key: they lie beside its journal.
+fn keyed(journal: &Path) -> Result<u32, Failure> {
+    let Some(data) = journal.parent() else { return Ok(0) };
+    let epochs = identity::log_key_epochs(&data.join("keys"));
+    let epochs = epochs.map_err(|error| Failure::wrong("look for the keys of epochs", &error))?;
+    Ok(epochs.into_iter().max().unwrap_or(0))
 }
 
 fn failure(error: RestoreError) -> Failure {
@@ -115,5 +125,17 @@ mod tests {
         let damaged = run(&args, Output::new(true)).await.unwrap_err();
         assert_eq!(damaged.exit, Exit::Bad, "{damaged}");
         assert!(damaged.text.contains("tail"), "{damaged}");
+    }
+
+    #[test]
+    fn keys_beside_the_journal_say_which_epochs_were_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = dir.path().join("journal");
+        assert_eq!(keyed(&journal).unwrap(), 0);
+        std::fs::create_dir(dir.path().join("keys")).unwrap();
+        for name in ["log+e2.key", "log+e4.key", "public.toml"] {
+            std::fs::write(dir.path().join("keys").join(name), b"x").unwrap();
+        }
+        assert_eq!(keyed(&journal).unwrap(), 4);
     }
 }

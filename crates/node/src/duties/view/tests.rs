@@ -57,19 +57,19 @@ fn fault(region: &Desk) -> String {
     faults.remove(0)
 }
 
-fn closed(next: u32, key: [u8; 32]) -> Fact {
-    let fact = LogClosed {
+/// The region's first epoch with four records, and its successor.
+fn closed(region: &Desk, next: u32, key: [u8; 32]) -> LogClosed {
+    LogClosed {
         log: LogId::new("kz-75").unwrap(),
         epoch: 1,
         size: 4,
-        root: [1; 32],
+        root: region.office.journal.root_at(&log("kz-75"), 1, 4).unwrap(),
         successor_epoch: next,
         successor_key: key,
         reason: Code::new("succeeded").unwrap(),
         missing_from: None,
         missing_to: None,
-    };
-    fact.into()
+    }
 }
 
 #[tokio::test]
@@ -85,11 +85,58 @@ async fn an_epoch_that_was_never_opened_contradicts() {
 #[tokio::test]
 async fn a_successor_that_this_office_does_not_have_contradicts() {
     let (centre, region) = two().await;
-    tell(&centre, &region, vec![closed(2, [9; 32])]).await;
+    tell(&centre, &region, vec![closed(&region, 2, [9; 32]).into()]).await;
     let text = fault(&region);
     let begin = "the centre tells all offices that epoch 1 of kz-75 is closed and goes on in epoch \
                  2, which this office never opened (record kz/all:1)";
     assert!(text.starts_with(begin), "{text}");
+}
+
+/// Has this office's first epoch been closed at an end that is not the true one?
+#[tokio::test]
+async fn a_false_end_of_an_epoch_contradicts() {
+    type Said = fn(LogClosed) -> LogClosed;
+    let cases: [(Said, &str); 6] = [
+        (|end| end, ""),
+        (|end| LogClosed { size: 4, ..end }, "ended with 4 records; it has co-signed 5 of them"),
+        (|end| LogClosed { root: [1; 32], ..end }, "5 records, which are not those of this"),
+        (|end| LogClosed { size: 6, ..end }, "ended with 6 records; this office ended it with 5"),
+        (|end| LogClosed { missing_from: Some(4), missing_to: Some(5), ..end }, "from 4 on are"),
+        (|end| LogClosed { successor_key: [9; 32], ..end }, "a log key that this office never"),
+    ];
+    for (said, expected) in cases {
+        let (centre, region) = two().await;
+        let own = log("kz-75");
+        let key = crate::epochs::rotate(&region.office).await.unwrap()[0].key;
+        cosign(&region, 5).await;
+        let root = region.office.journal.root_at(&own, 1, 5).unwrap();
+        let end = LogClosed { size: 5, root, ..closed(&region, 2, key) };
+        tell(&centre, &region, vec![said(end).into()]).await;
+        match expected {
+            "" => assert_eq!(faults(&region), [] as [String; 0], "the true end"),
+            _ => assert!(fault(&region).contains(expected), "{expected}: {}", fault(&region)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn records_that_the_centre_holds_by_its_own_line_are_not_lost() {
+    let (centre, region) = two().await;
+    let (own, office) = (log("kz-75"), &region.office);
+    let head = Head { at: 1, size: 7, root: [7; 32], note: String::new() };
+    let controls = vec![store::cosign(&own, 1, CosignatureKind::Mirror, "KZ", &head)];
+    let transaction = Transaction { controls, ..Transaction::default() };
+    office.writer.write(transaction).await.unwrap();
+    // As after a restore: the end of the epoch is not here any more.
+    let key = office.log_keys.make(2).unwrap();
+    office.journal.ensure_own_log(&own, 2).await.unwrap();
+    let end = LogClosed { size: 7, root: [7; 32], ..closed(&region, 2, key) };
+    tell(&centre, &region, vec![end.clone().into()]).await;
+    assert_eq!(faults(&region), [] as [String; 0], "all of it is held there");
+    let missing = LogClosed { missing_from: Some(6), missing_to: Some(7), ..end };
+    tell(&centre, &region, vec![missing.into()]).await;
+    let text = fault(&region);
+    assert!(text.contains("from 6 on are lost; it has co-signed as mirror"), "{text}");
 }
 
 #[tokio::test]
