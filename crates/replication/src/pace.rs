@@ -10,11 +10,12 @@ use std::collections::VecDeque;
 
 use crate::limits::{BATCH_FLOOR, BATCHES_IN_FLIGHT, Limits};
 
-/// Window before anything was measured.
-const FIRST_WINDOW: usize = 64 * 1024;
+/// Window before anything was measured: what a line of 10 kbit/s carries in a dozen seconds. More
+/// would keep pings waiting until the link is taken for dead, again and again.
+const FIRST_WINDOW: usize = 16 * 1024;
 
 /// Batch before anything was measured.
-const FIRST_BATCH: usize = 16 * 1024;
+const FIRST_BATCH: usize = 8 * 1024;
 
 #[derive(Clone, Debug)]
 struct Batch {

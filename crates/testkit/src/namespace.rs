@@ -18,6 +18,8 @@ pub struct Namespace {
     name: String,
     /// The link's end here.
     link: String,
+    /// The other way's end here.
+    watch: String,
     /// First two octets of its addresses are 10.231.
     net: u8,
     host: u8,
@@ -32,24 +34,15 @@ impl Namespace {
         let pid = std::process::id();
         let net = u8::try_from(pid % 200)?;
         let (name, host) = (format!("adal-{pid}-{number}"), number * 16);
-        let (link, ctl) = (format!("adl{pid}x{number}"), format!("adc{pid}x{number}"));
+        let (link, watch) = (format!("adl{pid}x{number}"), format!("adc{pid}x{number}"));
         run(&["ip", "netns", "add", &name])?;
-        let namespace = Namespace { name, link, net, host };
-        for (way, inside, last) in [(&namespace.link, "uplink", host), (&ctl, "ctl", host + 4)] {
+        let namespace = Namespace { name, link, watch, net, host };
+        for (way, inside, last) in
+            [(&namespace.link, "uplink", host), (&namespace.watch, "watch", host + 4)]
+        {
             let (here, there) = (namespace.address(last + 1), namespace.address(last + 2));
-            run(&[
-                "ip",
-                "link",
-                "add",
-                way,
-                "type",
-                "veth",
-                "peer",
-                "name",
-                inside,
-                "netns",
-                &namespace.name,
-            ])?;
+            let peer = ["type", "veth", "peer", "name", inside, "netns", &namespace.name];
+            run(&[&["ip", "link", "add", way], &peer[..]].concat())?;
             run(&["ip", "addr", "add", &format!("{here}/30"), "dev", way])?;
             run(&["ip", "link", "set", "dev", way, "up"])?;
             namespace.run(&["ip", "addr", "add", &format!("{there}/30"), "dev", inside])?;
@@ -137,6 +130,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        // The kernel removes what is in a namespace some time after it: the ways go first.
+        let _ = run(&["ip", "link", "delete", "dev", &self.link]);
+        let _ = run(&["ip", "link", "delete", "dev", &self.watch]);
         let _ = run(&["ip", "netns", "delete", &self.name]);
     }
 }

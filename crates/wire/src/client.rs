@@ -7,9 +7,10 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 /// Time for TCP and TLS. Generous: links with round trips of 500 ms need several of them.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Keep-alive: a dead link is noticed within the sum of both, idle or not.
+/// Keep-alive: a dead connection is noticed within the sum of both, idle or not. An answer may have
+/// to wait for what a slow line carries before it.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
-const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What is needed to dial: the address, the name to expect, and the caller's certificate.
 #[derive(Clone)]

@@ -21,8 +21,19 @@ use wire::pb::replication::v1::replication_service_client::ReplicationServiceCli
 use crate::grpc::replication::{FRAME_BYTES, FRAMES};
 use crate::link::driver::{Driver, Ended, Inbound, Round, Told, describe};
 use crate::link::plan::{self, PlanError};
+use crate::link::reach;
 use crate::office::SharedOffice;
 use crate::project::chain;
+
+/// Time beyond the interval of signs of life after which a link is taken for silent, and between
+/// two looks.
+const SILENCE: Duration = Duration::from_secs(1);
+/// Longest pause before a centre that was out of reach is asked for again.
+const SHORT_PAUSE: Duration = Duration::from_millis(400);
+/// Time in which something must come over a silent link once the centre is known to answer.
+const GRACE: Duration = Duration::from_secs(2);
+/// As [`GRACE`], on a slow line.
+const LONGEST_GRACE: Duration = Duration::from_secs(20);
 
 /// Why there is no link.
 #[derive(Debug, Error)]
@@ -65,6 +76,13 @@ pub trait Way: Send + Sync + 'static {
         office: &SharedOffice,
     ) -> impl Future<Output = Result<Self::Line, DialError>> + Send;
 
+    /// Ends when the centre answers on a connection that was made after this was asked; asks as
+    /// often as it takes. It costs next to nothing: no certificate is shown. A way that cannot tell
+    /// never ends.
+    fn answers(&self, _office: &SharedOffice) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// Opens the link: what comes from `frames` goes to the centre.
     fn open(
         &self,
@@ -84,6 +102,12 @@ impl Way for Channel {
         Ok(target(office)?.connect().await?)
     }
 
+    async fn answers(&self, office: &SharedOffice) {
+        let centre = office.options.centre.as_ref();
+        let address = centre.map(|centre| centre.address.clone()).unwrap_or_default();
+        reach::answered(&address).await;
+    }
+
     async fn open(
         &self,
         line: transport::Channel,
@@ -100,6 +124,11 @@ impl Way for Channel {
 }
 
 impl DialError {
+    /// Whether the centre cannot be reached at all.
+    fn is_out_of_reach(&self) -> bool {
+        matches!(self, DialError::Connect(_))
+    }
+
     /// Who does not want the link, if that is what is wrong.
     fn refusal(&self) -> Option<(Party, RefusalCode)> {
         match self {
@@ -123,6 +152,7 @@ pub async fn run(office: SharedOffice, way: impl Way) -> Result<(), String> {
         let connects = office.links.connects(&centre);
         let ended = once(&office, &way, &centre).await;
         let mut good = office.links.connects(&centre) > connects;
+        let mut away = false;
         match ended {
             Ok(Ended::Closed(Close::ShutDown) | Ended::Stopped) => break,
             Ok(Ended::Closed(close @ Close::NewEpoch { .. })) => {
@@ -136,6 +166,7 @@ pub async fn run(office: SharedOffice, way: impl Way) -> Result<(), String> {
             Ok(Ended::Broken(reason)) => info!(reason, "link broken"),
             Err(DialError::Stopping) => break,
             Err(error) => {
+                away = error.is_out_of_reach();
                 let (reason, now) = (chain(&error), office.clock.now());
                 if office.links.failed(&centre, &reason, error.refusal(), now) {
                     warn!(reason, "dial the centre"); // once for each new reason
@@ -151,6 +182,7 @@ pub async fn run(office: SharedOffice, way: impl Way) -> Result<(), String> {
         tokio::select! {
             biased;
             () = stopping.cancelled() => break,
+            () = there_again(&office, &way, pause), if away => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -170,7 +202,46 @@ async fn once(
         () = stopping.cancelled() => return Err(DialError::Stopping),
         made = make(office, way, centre) => made?,
     };
-    Ok(driver.run().await)
+    let stop = driver.stop.clone();
+    let mut running = std::pin::pin!(driver.run());
+    tokio::select! {
+        biased;
+        ended = &mut running => return Ok(ended),
+        () = stale(office, way, centre) => stop.cancel(),
+    }
+    Ok(match running.await {
+        Ended::Stopped if !stopping.is_cancelled() => {
+            let why = "it was silent while the centre answers on a new connection";
+            Ended::Broken(why.to_owned())
+        }
+        ended => ended,
+    })
+}
+
+/// Ends when the centre, which was out of reach, can be reached again. Whatever answers for it may
+/// only be what stands before it, so a short pause is made in any case.
+async fn there_again(office: &SharedOffice, way: &impl Way, pause: Duration) {
+    tokio::time::sleep(pause.min(SHORT_PAUSE)).await;
+    way.answers(office).await;
+}
+
+/// Ends when the link is silent although the centre can be reached: the path was away, and the
+/// connection, which waits longer and longer between two attempts to go on, need not be waited for.
+async fn stale(office: &SharedOffice, way: &impl Way, centre: &OfficeCode) {
+    let patience = Duration::from_millis(office.options.replication.heartbeat_ms) + SILENCE;
+    loop {
+        tokio::time::sleep(SILENCE).await;
+        let heard = office.links.heard(centre);
+        if heard.is_none_or(|at| at.elapsed() < patience) {
+            continue;
+        }
+        let began = Instant::now();
+        way.answers(office).await;
+        tokio::time::sleep((began.elapsed() * 4).clamp(GRACE, LONGEST_GRACE)).await;
+        if office.links.heard(centre) == heard {
+            return;
+        }
+    }
 }
 
 async fn make(

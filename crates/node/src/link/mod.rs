@@ -3,6 +3,7 @@
 //! - [`plan`]: which logs go over a link, in which direction, and what is held of them.
 //! - [`driver`]: runs one `replication::Session` over one stream of frames.
 //! - [`dial`]: the region's side: dial, run, pause, dial again.
+//! - [`reach`]: whether the centre can be reached at all.
 //! - [`successor`]: whether a new epoch of a mirrored log is taken up.
 //! - [`answer`]: the centre's side: who may connect, one link per office.
 
@@ -10,6 +11,7 @@ pub mod answer;
 pub mod dial;
 pub mod driver;
 pub mod plan;
+mod reach;
 pub mod store;
 pub mod successor;
 
@@ -47,6 +49,9 @@ struct Peer {
     info: LinkInfo,
     /// When the status was last renewed.
     renewed: Option<Instant>,
+    /// The wall clock's time at which the running session last heard the peer, and when that was
+    /// noticed.
+    heard: Option<(i64, Instant)>,
     /// Ends the link that runs now.
     present: Option<CancellationToken>,
     /// Process at the other end of the newest link.
@@ -83,6 +88,11 @@ impl Links {
         self.with(office, |peer| peer.info.connects)
     }
 
+    /// When the peer of the running link was last heard; `None` before the first time.
+    fn heard(&self, office: &OfficeCode) -> Option<Instant> {
+        self.with(office, |peer| peer.heard.map(|(_, at)| at))
+    }
+
     /// Asks a present link to `office` to end, waits until it has, and takes its place; `stop`
     /// will end the new one.
     async fn turn(&self, office: &OfficeCode, stop: CancellationToken) -> OwnedMutexGuard<()> {
@@ -90,6 +100,7 @@ impl Links {
             if let Some(present) = peer.present.replace(stop) {
                 present.cancel();
             }
+            peer.heard = None;
             peer.turn.clone()
         });
         turn.lock_owned().await
@@ -129,6 +140,11 @@ impl Links {
     /// last heard, how recent its heads are, what it holds.
     fn publish(&self, office: &OfficeCode, mut status: Status, now: i64) {
         self.with(office, |peer| {
+            if let Some(at) = status.heard_at
+                && peer.heard.is_none_or(|(known, _)| known != at)
+            {
+                peer.heard = Some((at, Instant::now()));
+            }
             let before = peer.info.status.as_ref();
             if before.map(|before| before.link.as_str()) != Some(status.link.as_str()) {
                 peer.info.since = Some(now);
