@@ -57,7 +57,7 @@ pub struct ExportArgs {
     /// Add these entries, each with its receipt: FROM-TO, both included, or one sequence.
     #[arg(long, value_name = "FROM-TO", value_parser = sequences, group = "entries")]
     leaves: Option<RangeInclusive<u64>>,
-    /// Add slips of these entries, as the counter hands them out; at the office that writes the log.
+    /// Add slips of these entries, as the counter hands them out; only its writer can.
     #[arg(long, value_name = "FROM-TO", value_parser = sequences, group = "entries")]
     slips: Option<RangeInclusive<u64>>,
     /// Put into receipts and slips what opens the records: codes, dates, numbers, who recorded.
