@@ -21,6 +21,9 @@ const BATCH: usize = 256;
 /// Bytes read from the journal at once.
 const BATCH_BYTES: usize = 1024 * 1024;
 
+/// A public key, with epoch and sequence of the record that names it.
+pub type NamedKey = ((u32, u64), [u8; 32]);
+
 /// What is known at one moment. Immutable: readers keep their copy while the next one is made.
 #[derive(Clone)]
 pub struct Known {
@@ -29,7 +32,7 @@ pub struct Known {
     pub offices: BTreeMap<OfficeCode, OfficeEnrolled>,
     /// The witness keys that each one has had, with epoch and sequence of the record that names
     /// them: that of its enrolment first, the newest last.
-    pub witness_keys: BTreeMap<OfficeCode, Vec<((u32, u64), [u8; 32])>>,
+    pub witness_keys: BTreeMap<OfficeCode, Vec<NamedKey>>,
     /// Offices that were enrolled once more with other keys, and where: the first enrolment holds.
     pub again: BTreeMap<OfficeCode, (u32, u64)>,
     /// Epoch and size of the newest head of the log that was complete here: the offices enrolled

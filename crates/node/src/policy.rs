@@ -101,8 +101,8 @@ fn is_covered(known: &Known, at: (u32, u64)) -> bool {
 /// The witness key of an office that counts for the centre's logs: the newest one whose record lies
 /// below the last complete head, so that the keys before it have co-signed that there is a new one.
 /// With a key that counted at once a centre could make its own quorum, by giving offices keys of
-/// its own making. A key that is sure here (`is_sure`) counts from its record on: this office's own,
-/// and those that its operator has confirmed. `None`: the office does not count yet.
+/// its own making. A key that is sure here (`is_sure`) counts from its record on: this office's
+/// own, and those that its operator has confirmed. `None`: the office does not count yet.
 ///
 /// # Errors
 /// The key that counts is none.

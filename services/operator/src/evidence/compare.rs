@@ -17,7 +17,9 @@ use crate::output::{Cell, Output, Row};
 #[command(
     after_help = "Take the head from another office or an auditor: a file of `checkpoints/` in \
                   their bundle. Where the two contradict each other, both heads are kept on the \
-                  node for ever, and an own log accepts no more facts.\n\nExit status 0: no \
+                  node for ever, and an own log accepts no more facts. A node that is only a \
+                  witness of the log compares with the head that it co-signed last; `untied` \
+                  says that it cannot tell.\n\nExit status 0: no \
                   contradiction; 1: FORK, the log's key signed two histories, or ROLLBACK, it \
                   signed more than its own node has; 2: the file is no signed head; 3: the node \
                   refused, or the log's key did not sign the head.\n\nExample:\n  \
@@ -60,6 +62,7 @@ fn row(answer: &pb::CompareHeadResponse) -> Row {
         pb::HeadVerdict::Ahead => "ahead",
         pb::HeadVerdict::Fork => "FORK",
         pb::HeadVerdict::Rollback => "ROLLBACK",
+        pb::HeadVerdict::Untied => "untied",
         pb::HeadVerdict::Unspecified => "",
     };
     vec![

@@ -11,7 +11,7 @@ use ::evidence::note::{MAX_NOTE, SignedNote};
 use ::evidence::policy::Policy;
 use ::evidence::proof::TlogProof;
 use ::evidence::witness::AddCheckpoint;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use tonic::transport::Channel;
 use wire::pb::common::v1 as common;
 use wire::pb::evidence::v1 as pb;
@@ -29,6 +29,7 @@ use crate::output::{Cell, Output, Row};
 /// What to export, and where to.
 #[derive(Debug, Args)]
 #[command(
+    group(ArgGroup::new("entries").multiple(true)),
     after_help = "The folder holds the policy, the signed heads with their cosignatures, the \
                   proofs that each is the beginning of the next, and what the options add. It has \
                   no record and nothing personal: entries are commitments. What an auditor does \
@@ -54,10 +55,13 @@ pub struct ExportArgs {
     #[arg(long)]
     tiles: bool,
     /// Add these entries, each with its receipt: FROM-TO, both included, or one sequence.
-    #[arg(long, value_name = "FROM-TO", value_parser = sequences)]
+    #[arg(long, value_name = "FROM-TO", value_parser = sequences, group = "entries")]
     leaves: Option<RangeInclusive<u64>>,
-    /// Put into the receipts what opens the records: codes, dates, numbers, who recorded.
-    #[arg(long, requires = "leaves")]
+    /// Add slips of these entries, as the counter hands them out; only its writer can.
+    #[arg(long, value_name = "FROM-TO", value_parser = sequences, group = "entries")]
+    slips: Option<RangeInclusive<u64>>,
+    /// Put into receipts and slips what opens the records: codes, dates, numbers, who recorded.
+    #[arg(long, requires = "entries")]
     openings: bool,
     /// Prove that a head that you have from earlier is the beginning of the log.
     #[arg(long, value_name = "FILE")]
@@ -235,6 +239,9 @@ impl Export {
                 )));
             }
         }
+        if let Some((heads, range)) = all.last_mut().zip(args.slips.clone()) {
+            self.slips(writing, heads, range, args.openings).await?;
+        }
         for heads in &all {
             self.heads(writing, heads).await?;
             self.beginning(writing, heads).await?;
@@ -294,7 +301,7 @@ impl Export {
         let complete = heads.complete.as_ref();
         let head = complete.or(heads.notes.last()).filter(|(_, head)| head.size > 0);
         let Some((note, _)) = head.filter(|_| heads.epoch > 1) else { return Ok(()) };
-        let proof = self.prove((heads.epoch, 0), note, true).await?;
+        let proof = self.prove((heads.epoch, 0), Some(note), true).await?;
         let piece = match complete {
             Some(_) => write::receipt(&proof),
             None => write::slip(&proof),
@@ -302,19 +309,43 @@ impl Export {
         self.put(writing, &piece)
     }
 
-    /// The proof of one entry under a head.
+    /// Slips. Their heads go into the bundle as others do, with the proof that each is the
+    /// beginning of the largest.
+    async fn slips(
+        &mut self,
+        writing: &Writing,
+        heads: &mut Heads,
+        range: RangeInclusive<u64>,
+        opening: bool,
+    ) -> Outcome {
+        for sequence in range {
+            let proof = self.prove((heads.epoch, sequence), None, opening).await?;
+            self.put(writing, &write::slip(&proof))?;
+            let note = proof.checkpoint();
+            let head = Checkpoint::from_body(note.text())
+                .map_err(|error| Failure::wrong("read the head of a slip", &error))?;
+            if heads.notes.iter().all(|(_, known)| known.size != head.size) {
+                heads.notes.push((note.clone(), head));
+            }
+        }
+        heads.notes.sort_by_key(|(_, head)| head.size);
+        Ok(())
+    }
+
+    /// The proof of one entry under a head; without one, its slip.
     async fn prove(
         &mut self,
         (epoch, sequence): (u32, u64),
-        note: &SignedNote,
+        note: Option<&SignedNote>,
         opening: bool,
     ) -> Outcome<TlogProof> {
         let position = common::Position { log: self.log.clone(), epoch, sequence };
+        let kind = note.map_or(pb::ProofKind::Slip, |_| pb::ProofKind::Receipt);
         let request = pb::GetProofRequest {
             record: Some(Wanted::Position(position)),
-            kind: pb::ProofKind::Receipt.into(),
+            kind: kind.into(),
             opening,
-            head: note.to_string(),
+            head: note.map(ToString::to_string).unwrap_or_default(),
         };
         let proof = self.client.get_proof(request).await?.into_inner().proof;
         TlogProof::parse(&proof)
@@ -348,7 +379,7 @@ impl Export {
                 self.put(writing, &Piece { name, bytes: leaf })?;
                 // That of the first record of a later epoch is there already.
                 if next > 0 || heads.epoch == 1 {
-                    let proof = self.prove((heads.epoch, next), note, opening).await?;
+                    let proof = self.prove((heads.epoch, next), Some(note), opening).await?;
                     self.put(writing, &write::receipt(&proof))?;
                 }
                 next += 1;
@@ -426,61 +457,4 @@ fn row(args: &ExportArgs, heads: &[Heads], files: u64) -> Row {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sequences_are_both_included() {
-        assert_eq!(sequences("0-99"), Ok(0..=99));
-        assert_eq!(sequences("7"), Ok(7..=7));
-        for wrong in ["", "-", "9-8", "a-b", "1-", "0-9007199254740992", "1-2-3"] {
-            assert!(sequences(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn an_auditors_head_is_tied_in_or_convicts() {
-        let signer = ::evidence::note::Signer::log("a/log/kz-75", &[7; 32]).unwrap();
-        let note = |size, byte| {
-            let head = Checkpoint { origin: "a/log/kz-75".to_owned(), size, root: [byte; 32] };
-            head.sign(&signer).unwrap()
-        };
-        let row = pb::CheckpointRow { note: note(7, 1), complete: true, ..Default::default() };
-        let rows =
-            pb::ListCheckpointsResponse { held: 8, checkpoints: vec![row], ..Default::default() };
-        let with = |size, byte| {
-            Heads::of(rows.clone(), Some(&SignedNote::parse(&note(size, byte)).unwrap()))
-        };
-        let sizes = |heads: Heads| heads.notes.iter().map(|(_, h)| h.size).collect::<Vec<_>>();
-        assert_eq!(sizes(with(7, 1).unwrap()), [7]);
-        assert_eq!(sizes(with(3, 1).unwrap()), [3, 7]);
-        assert_eq!(sizes(with(8, 1).unwrap()), [7, 8]);
-        let fork = with(7, 2).err().unwrap();
-        assert!(fork.text.starts_with("FORK") && fork.exit.code() == 1, "{fork}");
-        let cut = with(9, 1).err().unwrap();
-        assert!(cut.text.contains("cut off") && cut.exit.code() == 1, "{cut}");
-    }
-
-    #[test]
-    fn without_a_complete_head_it_says_what_is_missing() {
-        let row = pb::CheckpointRow { size: 7, missing: "peers".to_owned(), ..Default::default() };
-        let rows = pb::ListCheckpointsResponse {
-            log: "kz-75".to_owned(),
-            epoch: 1,
-            checkpoints: Vec::new(),
-            ..Default::default()
-        };
-        let failure = |rows| Heads::of(rows, None).unwrap().complete("kz-75").err().unwrap();
-        let none = failure(rows.clone());
-        assert!(none.text.contains("no signed head"), "{none}");
-        let signer = ::evidence::note::Signer::log("a/log/kz-75", &[7; 32]).unwrap();
-        let head = Checkpoint { origin: "a/log/kz-75".to_owned(), size: 7, root: [1; 32] };
-        let row = pb::CheckpointRow { note: head.sign(&signer).unwrap(), ..row };
-        let rows = pb::ListCheckpointsResponse { checkpoints: vec![row], ..rows };
-        // An epoch that is closed goes into the bundle as it is; the newest one may not.
-        assert_eq!(Heads::of(rows.clone(), None).unwrap().notes.len(), 1);
-        let failure = failure(rows);
-        assert!(failure.text.contains("of 7 records lacks peers"), "{failure}");
-        assert_eq!(failure.exit.code(), 3);
-    }
-}
+mod tests;

@@ -164,6 +164,7 @@ async fn damaged_receipts(clerk: &Tool, papers: &Papers) -> Result<()> {
 async fn bundle(land: &Land, operator: &Tool, papers: &Papers) -> Result<()> {
     let (out, policy) = (papers.path("bundle"), papers.path("policy"));
     let export = ["evidence", "export", "--log", LOG, "--out", &out, "--tiles", "--leaves", "0-1"];
+    let export = [&export[..], &["--slips", "0"]].concat();
     let row =
         until("a head over the complaint meets the policy", async || operator.one(&export).await)
             .await?;
@@ -172,11 +173,16 @@ async fn bundle(land: &Land, operator: &Tool, papers: &Papers) -> Result<()> {
     ensure!(!Path::new(&papers.path("bundle.partial")).exists(), "something is left of it");
     let verify = ["evidence", "verify", &out, "--policy", &policy];
     let shown = operator.ok(&verify).await?;
-    for words in ["receipts/e1-1.tlog-proof", "log/tile", "witnessed"] {
+    for words in [
+        "receipts/e1-1.tlog-proof",
+        "slips/e1-0.tlog-proof",
+        "checkpoints/e1-1",
+        "log/tile",
+        "witnessed",
+    ] {
         ensure!(shown.contains(words), "{words} is not shown: {shown}");
     }
     // The slip of a citizen is judged with it.
-    fs::create_dir(papers.0.join("bundle/slips"))?;
     fs::copy(papers.0.join("slip.tlog-proof"), papers.0.join("bundle/slips/1.tlog-proof"))?;
     let rows = operator.json(&verify).await?;
     let of = |name: &str| rows.iter().find(|row| row["name"] == name).cloned();

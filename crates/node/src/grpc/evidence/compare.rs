@@ -1,8 +1,10 @@
 //! A head that somebody else was shown, against what is here.
 
+use std::cmp::Ordering;
+
 use evidence::checkpoint::Checkpoint;
-use evidence::log::origin;
-use evidence::note::{NoteError, SignedNote};
+use evidence::log::{LogName, origin};
+use evidence::note::{NoteError, SignedNote, Verifier};
 use journal::{LogInfo, Role};
 use replication::action::Fault as LogFault;
 use replication::{Party, RefusalCode};
@@ -14,6 +16,7 @@ use wire::status::Fault;
 use super::view;
 use crate::grpc::errors;
 use crate::heads::{self, SignError};
+use crate::keys::log_key;
 use crate::link::store::{self, Head};
 use crate::office::Office;
 use crate::project::chain;
@@ -26,7 +29,8 @@ pub struct Compared {
     pub fault: Option<LogFault>,
 }
 
-/// Compares a signed note.
+/// Compares a signed note with the log that is here, or where this office is only a witness of it,
+/// with the head that it has co-signed last.
 ///
 /// # Errors
 /// It is no checkpoint, its log is not here, the log's key did not sign it, damage.
@@ -37,12 +41,9 @@ pub fn compare(office: &Office, text: &str) -> Result<Compared, Status> {
     let domain = &office.options.domain;
     let of_origin = |info: &LogInfo| origin(domain, &info.log, info.epoch) == theirs.origin;
     let info = office.journal.logs().into_iter().find(of_origin);
-    let info = info.ok_or(Fault::NotFound { what: "log as the origin of the head names" })?;
+    let Some(info) = info else { return witnessed(office, &note, &theirs, text) };
     let policy = view::policy_of(office, &info.log)?;
-    note.verify_any(policy.keys_of(&theirs.origin)).map_err(|error| {
-        let message = format!("the head is not a head of {}: {error}", info.log);
-        Status::from(Fault::NotPermitted { message })
-    })?;
+    signed_by(&note, policy.keys_of(&theirs.origin), &info.log)?;
     let ours = ours(office, &info, &theirs)?;
     let verdict = verdict(office, &info, &theirs, ours.as_ref())?;
     let against = matches!(verdict, pb::HeadVerdict::Fork | pb::HeadVerdict::Rollback);
@@ -60,6 +61,85 @@ pub fn compare(office: &Office, text: &str) -> Result<Compared, Status> {
         false => None,
     };
     Ok(Compared { answer, fault })
+}
+
+fn signed_by<'a>(
+    note: &SignedNote,
+    keys: impl Iterator<Item = &'a Verifier> + Clone,
+    log: &LogName,
+) -> Result<(), Status> {
+    note.verify_any(keys).map(drop).map_err(|error| {
+        let message = format!("the head is not a head of {log}: {error}");
+        Fault::NotPermitted { message }.into()
+    })
+}
+
+/// Compares with the newest head of which this office is a further witness. It has no records of
+/// the log, so heads of two sizes cannot be tied here.
+fn witnessed(
+    office: &Office,
+    note: &SignedNote,
+    theirs: &Checkpoint,
+    text: &str,
+) -> Result<Compared, Status> {
+    let domain = &office.options.domain;
+    let mut all = store::all_witnessed(office).into_iter();
+    let found = all.find(|(log, epoch, _)| origin(domain, log, *epoch) == theirs.origin);
+    let not_here = || Fault::NotFound { what: "log as the origin of the head names" };
+    let (log, epoch, ours) = found.ok_or_else(not_here)?;
+    let key = log_key(office, &log, epoch);
+    let key = key.and_then(|key| heads::log_verifier(domain, &log, epoch, &key).ok());
+    let key = key.ok_or_else(not_here)?;
+    signed_by(note, std::iter::once(&key), &log)?;
+    let verdict = match theirs.size.cmp(&ours.size) {
+        Ordering::Equal if theirs.root == ours.root => pb::HeadVerdict::Same,
+        Ordering::Equal => pb::HeadVerdict::Fork,
+        Ordering::Greater => pb::HeadVerdict::Ahead,
+        Ordering::Less => pb::HeadVerdict::Untied,
+    };
+    let (size, signed) = (theirs.size, ours.size);
+    let says = match verdict {
+        pb::HeadVerdict::Same => {
+            format!(
+                "this office, a witness of {log}, has co-signed this very head of {size} records"
+            )
+        }
+        pb::HeadVerdict::Fork => fork(&log),
+        _ => format!(
+            "this office is only a witness of {log} and has no records of it; it has co-signed a \
+             head of {signed} records, the head covers {size}: compare at the office that writes \
+             the log or at the centre, or take a head of {signed} records"
+        ),
+    };
+    let against = verdict == pb::HeadVerdict::Fork;
+    let fault = against.then(|| LogFault {
+        log: log.clone(),
+        epoch,
+        own: false,
+        code: RefusalCode::Fork,
+        found_by: Party::Us,
+        text: says.clone(),
+        notes: vec![ours.note.clone(), text.to_owned()],
+        proof: Vec::new(),
+    });
+    let answer = pb::CompareHeadResponse {
+        verdict: verdict.into(),
+        log: log.to_string(),
+        epoch,
+        size,
+        held: 0,
+        text: says,
+        our_note: if against { ours.note } else { String::new() },
+    };
+    Ok(Compared { answer, fault })
+}
+
+fn fork(log: &LogName) -> String {
+    format!(
+        "FORK: the key of {log} signed two histories. Both heads are kept here for ever. Tell the \
+         department and the other offices, keep the file, and rely on nothing that was recorded in \
+         this log after the last head that both sides agree on"
+    )
 }
 
 /// Makes the evidence of a contradiction durable; `false`: it is kept already.
@@ -145,11 +225,7 @@ fn words(verdict: pb::HeadVerdict, info: &LogInfo, theirs: &Checkpoint) -> Strin
              head is kept here for ever and the log accepts no more facts. Tell the department, \
              ask the centre what it holds, and begin a new epoch with a new key"
         ),
-        _ => format!(
-            "FORK: the key of {log} signed two histories. Both heads are kept here for ever. Tell \
-             the department and the other offices, keep the file, and rely on nothing that was \
-             recorded in this log after the last head that both sides agree on"
-        ),
+        _ => fork(log),
     }
 }
 

@@ -383,3 +383,40 @@ async fn a_mirror_convicts_its_writer_by_both_heads() {
     assert_eq!(desk.office.journal.controls(b"fault/kz/all/1/").len(), 1);
     assert_eq!(desk.office.journal.controls(b"readonly/"), [], "it is not ours to stop");
 }
+
+/// A peer that only witnesses a log has one head of it, and no records.
+#[tokio::test]
+async fn a_witness_compares_with_the_head_that_it_signed() {
+    let (centre, peer, writer) = (desk("KZ").await, desk("KZ-71").await, desk("KZ-75").await);
+    centre.record(&log("kz/all"), &[enrolment_of(&writer)]).await;
+    peer.mirror(&centre, &log("kz/all")).await;
+    crate::project::learn_now(&peer.office).unwrap();
+    let facts: Vec<_> = (1..=3).map(contact).collect();
+    writer.record(&log("kz-75"), &facts).await;
+    let at = |size| heads::sign(&writer.office, &log("kz-75"), 1, size).unwrap();
+    let compare = |note: &str| compare::compare(&peer.office, note);
+    assert_eq!(compare(&at(2)).err().unwrap().code(), Code::NotFound, "it is no witness yet");
+    let ours = store::head_of_note(&at(2), 1).unwrap();
+    let controls = vec![store::witness(&log("kz-75"), 1, &ours)];
+    let transaction = journal::Transaction { controls, ..Default::default() };
+    peer.office.writer.write(transaction).await.unwrap();
+    for (size, verdict) in
+        [(1, pb::HeadVerdict::Untied), (2, pb::HeadVerdict::Same), (3, pb::HeadVerdict::Ahead)]
+    {
+        let compared = compare(&at(size)).unwrap();
+        assert_eq!((compared.answer.verdict(), compared.fault), (verdict, None));
+    }
+    let compared = compare(&forged(&writer, 2)).unwrap();
+    assert_eq!(compared.answer.verdict(), pb::HeadVerdict::Fork);
+    assert_eq!(compared.answer.our_note, at(2));
+    assert!(compare::keep(&peer.office, &compared.fault.unwrap()).await.unwrap());
+    assert!(store::frozen(&peer.office, &log("kz-75"), 1).unwrap().starts_with("FORK"));
+    let [(_, value)] = &peer.office.journal.controls(b"fault/kz-75/1/")[..] else { panic!() };
+    let text = str::from_utf8(value).unwrap();
+    assert!(text.contains(&at(2)) && text.contains(&forged(&writer, 2)), "{text}");
+    assert_eq!(peer.office.journal.controls(b"readonly/"), [], "it is not ours to stop");
+    // Under another key it convicts nobody.
+    let foreign = Signer::log(&origin(DOMAIN, &log("kz-75"), 1), &[5; 32]).unwrap();
+    let note = SignedNote::sign(SignedNote::parse(&at(2)).unwrap().text(), &foreign).unwrap();
+    assert_eq!(compare(&note.to_string()).err().unwrap().code(), Code::PermissionDenied);
+}
