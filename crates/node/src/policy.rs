@@ -3,11 +3,13 @@
 //!
 //! | log | a head of it is complete with |
 //! |---|---|
-//! | `kz-75` | the centre as witness, the centre as mirror, any one of the office's peers |
+//! | `kz-75` | the centre as witness, the centre as mirror, any one that is or was the office's peer |
 //! | `kz`, `kz/all` | q of the n enrolled offices, q = floor(2n/3) + 1 |
 //! | `kz/kz-75` | the office as witness, and as mirror if its mirror key is enrolled |
 //!
-//! The peers of an office are the next three enrolled ones in the ring of codes. With q of n two
+//! The peers of an office are the next three enrolled ones in the ring of codes. One that a newly
+//! enrolled office displaces goes on to count: what it has co-signed stays complete, and nothing
+//! waits for a node that does not run yet. With q of n two
 //! views of the centre's logs cannot both be complete unless more than n/3 offices co-sign both.
 //! The n offices are those that were enrolled below the last head of `kz/all` that was complete
 //! here ([`counts`]); before the first one, all that are. Each counts by the newest key that was
@@ -78,11 +80,35 @@ pub fn writer(log: &LogName) -> Option<String> {
     })
 }
 
-/// The next [`PEERS`] enrolled offices in the ring of codes: who witnesses this one's log.
+/// The next [`PEERS`] enrolled offices in the ring of codes: to whom this one's heads are shown.
 pub fn peers(known: &Known, office: &OfficeCode) -> Vec<OfficeCode> {
-    let others = known.offices.keys().filter(|code| !code.is_centre() && *code != office);
+    ring(known.offices.keys(), office).cloned().collect()
+}
+
+fn ring<'a>(
+    enrolled: impl Iterator<Item = &'a OfficeCode>,
+    office: &OfficeCode,
+) -> impl Iterator<Item = &'a OfficeCode> {
+    let others = enrolled.filter(|code| !code.is_centre() && *code != office);
     let (before, behind): (Vec<_>, Vec<_>) = others.partition(|code| *code < office);
-    behind.into_iter().chain(before).take(PEERS).cloned().collect()
+    behind.into_iter().chain(before).take(PEERS)
+}
+
+/// All that are or were peers of an office since it was enrolled, in the order of their codes.
+fn witnesses(known: &Known, office: &OfficeCode) -> BTreeSet<OfficeCode> {
+    let first = |code: &OfficeCode| Some(known.witness_keys.get(code)?.first()?.0);
+    let mut order: Vec<_> = known.offices.keys().map(|code| (first(code), code)).collect();
+    order.sort();
+    let began = order.iter().position(|(_, code)| *code == office);
+    let mut witnesses: BTreeSet<_> = peers(known, office).into_iter().collect();
+    let mut enrolled = BTreeSet::new();
+    for (at, (_, code)) in order.into_iter().enumerate() {
+        enrolled.insert(code);
+        if began.is_some_and(|began| at >= began) {
+            witnesses.extend(ring(enrolled.iter().copied(), office).cloned());
+        }
+    }
+    witnesses
 }
 
 /// Whether an office is one of those that must co-sign the next head of the centre's logs: it was
@@ -205,7 +231,7 @@ pub fn made(
         |office: &OfficeEnrolled| key("witness", office.code.as_str(), &office.witness_key);
     let policy = match part(log).ok_or_else(nobody)? {
         Part::Region(code) => {
-            let peers = peers(known, &code);
+            let peers = witnesses(known, &code);
             let peers = peers.iter().filter_map(|peer| known.offices.get(peer));
             let peers = peers.map(witness).collect::<Result<Vec<_>, _>>()?;
             let centre = &trust.centre;
@@ -315,6 +341,38 @@ mod tests {
         assert_eq!(of(&five, "KZ-72"), ["KZ-75", "KZ-79", "KZ-10"], "one that is not enrolled");
         assert_eq!(of(&known(&["KZ-10", "KZ-27"]), "KZ-27"), ["KZ-10"]);
         assert_eq!(of(&known(&["KZ-27"]), "KZ-27"), [] as [String; 0]);
+    }
+
+    #[test]
+    fn who_was_a_peer_goes_on_to_count() {
+        let mut known = known(&["KZ-10", "KZ-71", "KZ-79"]);
+        let rule = |known: &Known| text(known, "kz-71").unwrap();
+        let all = |codes: &[&str]| {
+            let names = codes.iter().map(|code| format!(" a.example/witness/{code}"));
+            format!("group peers any{}", names.collect::<String>())
+        };
+        assert!(rule(&known).starts_with(&(all(&["kz-10", "kz-79"]) + ";")), "{}", rule(&known));
+        // Three at once stand next in the ring: their nodes need not run yet.
+        for (seed, code) in (4..).zip(["KZ-72", "KZ-73", "KZ-74"]) {
+            let domain::Fact::Office(domain::office::OfficeFact::Enrolled(mut office)) =
+                enrolment(code).1
+            else {
+                panic!("an enrolment")
+            };
+            office.witness_key = key(seed);
+            known.witness_keys.insert(office.code.clone(), vec![((1, seed.into()), key(seed))]);
+            known.offices.insert(office.code.clone(), office);
+        }
+        let shown = peers(&known, &"KZ-71".parse().unwrap());
+        assert_eq!(
+            shown.iter().map(OfficeCode::as_str).collect::<Vec<_>>(),
+            ["KZ-72", "KZ-73", "KZ-74"]
+        );
+        let six = all(&["kz-10", "kz-72", "kz-73", "kz-74", "kz-79"]) + ";";
+        assert!(rule(&known).starts_with(&six), "{}", rule(&known));
+        // Who was never next to it while it was enrolled does not count.
+        let last = text(&known, "kz-74").unwrap();
+        assert!(last.contains("kz-71") && !last.contains("kz-72"), "{last}");
     }
 
     #[test]
