@@ -40,6 +40,7 @@ pub fn encode_frame(message: m::Message) -> pb::Frame {
             holdings: hello.holdings.into_iter().map(encode_holding).collect(),
             features: hello.features,
             witnessed: hello.witnessed.into_iter().map(encode_witnessed).collect(),
+            shown: hello.shown.into_iter().map(encode_witnessed).collect(),
         }),
         m::Message::Head(head) => Kind::Head(pb::Head {
             log: head.log.to_string(),
@@ -177,6 +178,7 @@ fn decode_hello(hello: pb::Hello) -> Result<m::Hello, FrameError> {
         holdings: hello.holdings.into_iter().map(decode_holding).collect::<Result<_, _>>()?,
         features: hello.features,
         witnessed: hello.witnessed.into_iter().map(decode_witnessed).collect::<Result<_, _>>()?,
+        shown: hello.shown.into_iter().map(decode_witnessed).collect::<Result<_, _>>()?,
     })
 }
 
@@ -350,6 +352,7 @@ mod tests {
                 holdings: (0..dice.below(4)).map(|_| holding(dice)).collect(),
                 features: (0..dice.below(3)).map(|i| format!("feature {i}")).collect(),
                 witnessed: (0..dice.below(3)).map(|_| witnessed(dice)).collect(),
+                shown: (0..dice.below(3)).map(|_| witnessed(dice)).collect(),
             }),
             m::Message::Head(m::Head {
                 log: log.clone(),

@@ -69,7 +69,7 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
         let mut good = office.links.connects(&centre) > connects;
         match ended {
             Ok(Ended::Closed(Close::ShutDown) | Ended::Stopped) => break,
-            Ok(Ended::Closed(close @ Close::NewEpoch { .. })) => {
+            Ok(Ended::Closed(close @ (Close::NewEpoch { .. } | Close::Recalled))) => {
                 info!(reason = %close, "link closed");
                 good = true;
             }

@@ -19,7 +19,7 @@ use futures_util::stream::{FuturesOrdered, Stream};
 use journal::{CommitError, ReadError, Transaction};
 use replication::action::{
     Action, Close, CommitBatch, CommitTicket, CosignatureKind, Failure, Fault, Greeted, NewEpoch,
-    PersistHead, PersistTicket, StoreCosignature, WitnessTicket,
+    PersistHead, PersistTicket, Recall, StoreCosignature, WitnessTicket,
 };
 use replication::limits::BATCHES_IN_FLIGHT;
 use replication::{Now, RefusalCode, Session};
@@ -29,6 +29,7 @@ use tonic::Status;
 use tracing::{error, info, warn};
 use wire::pb::replication::v1::Frame;
 
+use crate::link::recall;
 use crate::link::store::{self, Head};
 use crate::link::successor;
 use crate::office::SharedOffice;
@@ -268,6 +269,13 @@ impl Driver {
                     }
                 }
                 Action::TakeCosignature(line) => self.take_cosignature(line).await,
+                Action::Recall(Recall { ticket, shown }) => {
+                    let answer = recall::recall(&self.office, &self.peer, shown).await;
+                    self.session.recalled(self.now(), ticket, answer);
+                }
+                Action::PeerForgot(forgot) => {
+                    recall::peer_forgot(&self.office, &self.peer, forgot).await;
+                }
                 Action::NewEpoch(new) => self.take_up(new).await,
                 Action::Fault(fault) => {
                     if let Err(ended) = self.keep_fault(fault).await {

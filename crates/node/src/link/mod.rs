@@ -10,6 +10,7 @@ pub mod answer;
 pub mod dial;
 pub mod driver;
 pub mod plan;
+pub mod recall;
 pub mod store;
 pub mod successor;
 

@@ -83,6 +83,7 @@ impl Centre {
             holdings,
             features: Vec::new(),
             witnessed: Vec::new(),
+            shown: Vec::new(),
         }))
         .await;
     }
