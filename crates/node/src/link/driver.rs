@@ -369,10 +369,9 @@ impl Driver {
     /// other logs concerns nobody. Where two histories cannot be noted, and so the log not be made
     /// read-only, the link ends: the next one meets them again.
     async fn keep_fault(&mut self, fault: Fault) -> Result<(), Ended> {
-        self.office.metrics.log_refused(fault.code.as_str());
-        // What it was a further witness of is this office's affair too.
-        let witnessed = || store::witnessed(&self.office, &fault.log, fault.epoch).is_some();
-        if !self.session.concerns(&fault.log, fault.epoch) && !witnessed() {
+        let office = &self.office;
+        office.metrics.log_refused(fault.code.as_str());
+        if !self.session.concerns(&fault.log, fault.epoch) && !witness::is_signed(office, &fault) {
             if !std::mem::replace(&mut self.told.foreign, true) {
                 warn!(peer = %self.peer, log = %fault.log, text = fault.text, "a log of no link");
             }
