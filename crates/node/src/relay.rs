@@ -20,6 +20,7 @@ use tracing::warn;
 use crate::country::Known;
 use crate::heads;
 use crate::keys;
+use crate::link::store;
 use crate::notes::NotesError;
 use crate::office::{Office, downlink, own_log};
 use crate::policy::{self, Part};
@@ -131,6 +132,10 @@ pub fn wanted(office: &Office, peer: &OfficeCode) -> Vec<(Offer, u64)> {
         let Some(newest) = office.notes.of(office, &log, epoch).into_iter().next() else {
             continue;
         };
+        // Nobody is asked for a line on one of two histories.
+        if store::frozen(office, &log, epoch).is_some() {
+            continue;
+        }
         if newest.has(&key) {
             continue;
         }

@@ -220,6 +220,9 @@ impl Driver {
                 self.session.local_grew(now, &info.log, info.epoch, info.size);
             }
         }
+        // Evidence that was found elsewhere, by another link or a person, holds for this one too.
+        let office = &self.office;
+        self.session.freeze(now, |log, epoch| store::frozen(office, log, epoch));
     }
 
     /// Carries out what the session asks until it asks nothing more.

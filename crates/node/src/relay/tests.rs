@@ -1,5 +1,7 @@
 //! Offices that witness each other, and what each honest one sees of one that is not.
 
+mod late;
+
 use domain::code::LogId;
 use domain::ids::IntegrityId;
 use domain::integrity::{AcceptedHead, HeadsAccepted};
