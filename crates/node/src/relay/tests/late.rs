@@ -1,8 +1,19 @@
 //! What comes while links run, and what is left when a node ends.
 
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::link::store;
 use crate::testing::Desk;
+
+/// Waits, without anything going round meanwhile.
+async fn quietly(what: &str, mut seen: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !seen() {
+        assert!(began.elapsed() < Duration::from_secs(30), "this did not come true: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
 
 fn held(desk: &Desk, epoch: u32) -> u64 {
     desk.office.journal.log(&log("kz-75"), epoch).map_or(0, |info| info.size)
@@ -54,5 +65,35 @@ async fn a_fork_that_is_found_while_a_link_runs_freezes_the_log_on_it() {
     let accepted = store::accepted(&network.centre.office, &log("kz-75"), 1).unwrap();
     assert_eq!((accepted.size, held(&network.centre, 1)), (4, 4));
     assert_eq!(network.centre.faults("kz-75", "fork").len(), 1, "the evidence is kept once");
+    network.cut_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_head_of_a_closed_epoch_goes_round_after_a_restart() {
+    let mut network = Network::of(&THREE).await;
+    network.region("KZ-75").contacts(1..=4).await;
+    network.link("KZ-75").await;
+    quietly("four are held", || held(&network.centre, 1) == 4).await;
+    crate::epochs::rotate(&network.region("KZ-75").office).await.unwrap();
+    // One link takes the new epoch up, the next one carries both; nothing goes round meanwhile.
+    network.cut("KZ-75").await;
+    network.link("KZ-75").await;
+    let centre = network.centre.office.clone();
+    quietly("the new epoch is known", || centre.journal.log(&log("kz-75"), 2).is_some()).await;
+    drop(centre);
+    network.cut("KZ-75").await;
+    network.link("KZ-75").await;
+    let both = || held(&network.centre, 1) == 5 && held(&network.centre, 2) == 1;
+    quietly("both epochs are held", both).await;
+    network.cut_all().await;
+    assert!(network.centre.notes("kz-75").is_empty(), "the end of the epoch has not gone round");
+    let other = Network::of(&[]).await;
+    network.centre = std::mem::replace(&mut network.centre, other.centre).killed().await;
+    network.link_all().await;
+    network
+        .until("the closed epoch is complete", |n| {
+            (n.centre.complete("kz-75") == Some(5)).then_some(())
+        })
+        .await;
     network.cut_all().await;
 }
