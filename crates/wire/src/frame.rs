@@ -32,16 +32,7 @@ fn bad(field: &'static str) -> FrameError {
 #[must_use]
 pub fn encode_frame(message: m::Message) -> pb::Frame {
     let kind = match message {
-        m::Message::Hello(hello) => Kind::Hello(pb::Hello {
-            protocol: hello.protocol,
-            office: hello.office,
-            instance: hello.instance.to_vec(),
-            software: hello.software,
-            holdings: hello.holdings.into_iter().map(encode_holding).collect(),
-            features: hello.features,
-            witnessed: hello.witnessed.into_iter().map(encode_witnessed).collect(),
-            shown: hello.shown.into_iter().map(encode_witnessed).collect(),
-        }),
+        m::Message::Hello(hello) => Kind::Hello(encode_hello(hello)),
         m::Message::Head(head) => Kind::Head(pb::Head {
             log: head.log.to_string(),
             epoch: head.epoch,
@@ -167,6 +158,19 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
         Kind::Ping(ping) => m::Message::Ping { nonce: ping.nonce },
         Kind::Pong(pong) => m::Message::Pong { nonce: pong.nonce },
     })
+}
+
+fn encode_hello(hello: m::Hello) -> pb::Hello {
+    pb::Hello {
+        protocol: hello.protocol,
+        office: hello.office,
+        instance: hello.instance.to_vec(),
+        software: hello.software,
+        holdings: hello.holdings.into_iter().map(encode_holding).collect(),
+        features: hello.features,
+        witnessed: hello.witnessed.into_iter().map(encode_witnessed).collect(),
+        shown: hello.shown.into_iter().map(encode_witnessed).collect(),
+    }
 }
 
 fn decode_hello(hello: pb::Hello) -> Result<m::Hello, FrameError> {

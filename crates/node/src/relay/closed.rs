@@ -56,7 +56,8 @@ fn mirrored(office: &Office, info: &LogInfo) -> Option<String> {
     match lines {
         Ok(lines) => Some(format!("{}{lines}", head.note)),
         Err(error) => {
-            warn!(log = %info.log, epoch = info.epoch, error = chain(&error), "co-sign a last head");
+            let (log, epoch) = (&info.log, info.epoch);
+            warn!(%log, epoch, error = chain(&error), "co-sign a last head");
             None
         }
     }

@@ -186,8 +186,8 @@ async fn a_region_that_rewrites_its_tail_is_seen_by_the_centre() {
     );
     let alarm = network.centre.alarm("kz-75");
     assert!(alarm.contains("fork: the 5 records of kz-75"), "it stays an alarm: {alarm}");
-    // The office itself hears of it too, and accepts no more facts. Its first link ended when it was
-    // shown what it had co-signed of the centre's log before.
+    // The office itself hears of it too, and accepts no more facts. Its first link ended when it
+    // was shown what it had co-signed of the centre's log before.
     network.cut("KZ-75").await;
     network.link("KZ-75").await;
     let here = network

@@ -337,7 +337,7 @@ async fn a_line_of_another_view_is_kept_and_told() {
     assert!(kept.contains(&cosignature) && kept.contains("adal.example/log/kz/all\n2\n"), "{kept}");
 }
 
-/// A further witness that has signed nothing of a closed epoch keeps what it is shown beyond its end.
+/// Who has signed nothing of a closed epoch keeps what it is shown beyond its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_beyond_the_end_of_an_epoch_is_kept_by_who_witnessed_nothing_of_it() {
     let mut network = Network::of(&["KZ-71", "KZ-75"]).await;
