@@ -16,6 +16,7 @@ use crate::duties::accepted::AT_LEAST;
 use crate::duties::view::{self, CENTRE_VIEW};
 use crate::grpc::sync::{LinkLine, LinkWord};
 use crate::link::driver::OTHER_VIEW;
+use crate::link::recall::PEER_MEMORY;
 use crate::link::store::{self, KeptFault};
 use crate::marks::{self, About, Mark};
 use crate::notes::Kept;
@@ -23,7 +24,7 @@ use crate::office::{Office, downlink};
 use crate::policy::{self, Part, PolicyError};
 
 /// Kinds of faults that no time heals.
-const CONTRADICTIONS: [&str; 4] = ["fork", "rollback", CENTRE_VIEW, OTHER_VIEW];
+const CONTRADICTIONS: [&str; 5] = ["fork", "rollback", CENTRE_VIEW, OTHER_VIEW, PEER_MEMORY];
 
 /// What is known of the cosignatures on one log.
 #[derive(Clone, Debug, PartialEq, Eq)]

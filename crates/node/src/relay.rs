@@ -6,7 +6,10 @@
 //! kept ([`crate::notes`]), so a restart of either side loses nothing: a line that is not there is
 //! asked for again.
 
+mod closed;
+
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +24,7 @@ use tracing::warn;
 use crate::country::Known;
 use crate::heads;
 use crate::keys;
+use crate::link::store;
 use crate::notes::NotesError;
 use crate::office::{Office, downlink, own_log};
 use crate::policy::{self, Part};
@@ -31,6 +35,8 @@ use crate::project::chain;
 pub struct Relay {
     schedule: Mutex<Schedule>,
     began: Instant,
+    /// Whether the last heads of closed epochs were looked for since the node started.
+    looked_back: AtomicBool,
     /// Heard when something was offered.
     pub(crate) offered: Notify,
 }
@@ -40,7 +46,8 @@ impl Relay {
     pub fn new(interval: Duration) -> Relay {
         let micros = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);
         let schedule = Mutex::new(Schedule::new(micros));
-        Relay { schedule, began: Instant::now(), offered: Notify::new() }
+        let looked_back = AtomicBool::new(false);
+        Relay { schedule, began: Instant::now(), looked_back, offered: Notify::new() }
     }
 
     /// A head that this office has co-signed in both ways may go round.
@@ -70,6 +77,9 @@ impl Relay {
 pub fn go_round(office: &Office) {
     if office.code.is_centre() {
         offer_own(office);
+        if !office.relay.looked_back.swap(true, Ordering::Relaxed) {
+            closed::offer(office);
+        }
     }
     let due = office.relay.lock().due(office.relay.now());
     for candidate in due {
@@ -132,6 +142,10 @@ pub fn wanted(office: &Office, peer: &OfficeCode) -> Vec<(Offer, u64)> {
         let Some(newest) = office.notes.of(office, &log, epoch).into_iter().next() else {
             continue;
         };
+        // Nobody is asked for a line on one of two histories.
+        if store::frozen(office, &log, epoch).is_some() {
+            continue;
+        }
         if newest.has(&key) {
             continue;
         }

@@ -12,7 +12,7 @@ use evidence::hash::Hash;
 use evidence::log::LogName;
 use evidence::verify::VerifiedBatch;
 
-use crate::message::{Cosigned, Message, RefusalCode};
+use crate::message::{Cosigned, Message, RefusalCode, WitnessedHead};
 
 pub use witness::{
     Countersigned, Mirrored, PersistWitness, ProveHead, ProveTicket, ReadRegister, Register,
@@ -41,6 +41,13 @@ pub enum Action {
     /// Keep a cosignature of the peer for receipts. No answer; losing one is harmless, the next
     /// link brings another.
     StoreCosignature(StoreCosignature),
+    /// The peer shows heads that carry our line: see whether we remember them. Answer with
+    /// `recalled` before anything else is told to the session. After a yes [`Close::Recalled`]
+    /// follows, and the next link begins with what was recalled.
+    Recall(Recall),
+    /// The peer co-signs heads of our log although it does not remember what it co-signed before,
+    /// and was shown it: keep both notes for ever, show it to the operator. No answer.
+    PeerForgot(PeerForgot),
     /// The peer has opened the next epoch of a log that we mirror: see whose key it has, and begin
     /// to mirror it, durably. Answer with `epoch_opened` before anything else is told to the
     /// session. After a yes [`Close::NewEpoch`] follows, and the next link speaks of the epoch too.
@@ -113,6 +120,40 @@ ticket! {
 #[derive(Debug)]
 pub struct EpochTicket {
     pub(crate) serial: u64,
+}
+
+/// Permission to answer one [`Recall`].
+#[derive(Debug)]
+pub struct RecallTicket {
+    pub(crate) serial: u64,
+}
+
+/// See [`Action::Recall`].
+///
+/// Nothing of it was verified. A head counts if a line on it is of one of our own cosigning keys;
+/// one that is larger than the newest that is stored takes its place, durably; one that contradicts
+/// what is stored is evidence of two histories.
+#[derive(Debug)]
+pub struct Recall {
+    /// Goes back with the answer.
+    pub ticket: RecallTicket,
+    /// Heads that are said to carry our line.
+    pub shown: Vec<WitnessedHead>,
+}
+
+/// See [`Action::PeerForgot`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerForgot {
+    /// The own log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// The head that the peer co-signed before, with its line.
+    pub cosigned: String,
+    /// The head that it says is the newest it co-signed; `None`: it remembers none.
+    pub remembered: Option<String>,
+    /// The head that it co-signs now, and its line on it.
+    pub now: [String; 2],
 }
 
 /// See [`Action::ReadRoot`].
@@ -344,6 +385,9 @@ pub enum Close {
         /// The epoch.
         epoch: u32,
     },
+    /// What the peer showed of our earlier cosignatures was not remembered here; it is now. Dial
+    /// again at once.
+    Recalled,
     /// The driver ended the session.
     ShutDown,
 }
@@ -361,6 +405,10 @@ impl fmt::Display for Close {
             Close::NewEpoch { log, epoch } => {
                 write!(f, "epoch {epoch} of {log} was opened; the next link speaks of it")
             }
+            Close::Recalled => f.write_str(
+                "the other office showed what this one had co-signed and did not remember; the \
+                 next link begins with it",
+            ),
             Close::ShutDown => f.write_str("ended here"),
         }
     }

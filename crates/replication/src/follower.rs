@@ -310,6 +310,19 @@ impl Follower {
         q.fault(&self.id, Party::Peer, reason);
     }
 
+    /// Stops if `frozen` says why, and the peer has said hello.
+    pub(crate) fn freeze(
+        &mut self,
+        frozen: &impl Fn(&LogName, u32) -> Option<String>,
+        q: &mut Queue,
+    ) {
+        if matches!(self.phase, Phase::Active | Phase::Paused { .. })
+            && let Some(text) = frozen(&self.id.log, self.id.epoch)
+        {
+            self.stop(Reason::new(RefusalCode::Fork, text), q);
+        }
+    }
+
     fn stop(&mut self, reason: Reason, q: &mut Queue) {
         self.phase = Phase::Stopped { code: reason.code, text: reason.text.clone() };
         self.forget_waiting();

@@ -38,17 +38,17 @@ mod witness;
 
 pub use action::{
     Action, Close, CommitBatch, CommitTicket, CosignatureKind, Countersigned, EntriesRead,
-    EpochRefused, EpochTicket, Failure, Fault, Greeted, Mirrored, NewEpoch, Party, PersistHead,
-    PersistTicket, PersistWitness, ProveHead, ProveTicket, ReadEntries, ReadRegister, ReadRoot,
-    ReadTicket, Register, RegisterTicket, RootTicket, SignHead, SignTicket, SignedHead,
-    StoreCosignature, WitnessTicket,
+    EpochRefused, EpochTicket, Failure, Fault, Greeted, Mirrored, NewEpoch, Party, PeerForgot,
+    PersistHead, PersistTicket, PersistWitness, ProveHead, ProveTicket, ReadEntries, ReadRegister,
+    ReadRoot, ReadTicket, Recall, RecallTicket, Register, RegisterTicket, RootTicket, SignHead,
+    SignTicket, SignedHead, StoreCosignature, WitnessTicket,
 };
 pub use backoff::{Backoff, BackoffError};
 pub use follower::MirroredLog;
 pub use limits::{LimitError, Limits};
 pub use message::{
-    Cosigned, Entries, Head, HeadAccepted, Held, Hello, Holding, Message, PROTOCOL, RefusalCode,
-    Refused, Role, WITNESS, Witness, Witnessed, WitnessedHead,
+    Cosigned, Entries, Head, HeadAccepted, Held, Hello, Holding, MEMORY, Message, PROTOCOL,
+    RefusalCode, Refused, Role, WITNESS, Witness, Witnessed, WitnessedHead,
 };
 pub use now::Now;
 pub use origin::OwnLog;

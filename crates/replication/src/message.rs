@@ -16,6 +16,10 @@ use evidence::log::LogName;
 /// What came later is said to a peer only if its hello names the feature: see [`WITNESS`].
 pub const PROTOCOL: u32 = 1;
 
+/// The feature of [`Hello::features`] that stands for [`Hello::shown`]: a sender that says so shows
+/// every head with the receiver's line that it keeps.
+pub const MEMORY: &str = "memory";
+
 /// The feature of [`Hello::features`] that stands for [`Witness`], [`Witnessed`] and [`Cosigned`].
 pub const WITNESS: &str = "witness";
 
@@ -68,10 +72,14 @@ pub struct Hello {
     pub software: String,
     /// One entry per log and epoch that the sender writes for the peer or mirrors from it.
     pub holdings: Vec<Holding>,
-    /// What the sender understands beyond the first messages: [`WITNESS`]; others are passed over.
+    /// What the sender understands beyond the first messages: [`WITNESS`], [`MEMORY`]; others are
+    /// passed over.
     pub features: Vec<String>,
     /// The newest head of each log and epoch that the sender co-signed as a further witness.
     pub witnessed: Vec<WitnessedHead>,
+    /// The newest head of each log and epoch that carries a cosignature of the receiver, with that
+    /// line, as the sender keeps it: the receiver's memory, should it have lost its own.
+    pub shown: Vec<WitnessedHead>,
 }
 
 /// The newest head that an office co-signed of a log in which it has no other part.

@@ -16,6 +16,7 @@ mod sending;
 
 use std::sync::Arc;
 
+use evidence::checkpoint::Checkpoint;
 use evidence::hash::Hash;
 use evidence::log::LogName;
 use evidence::note::Verifier;
@@ -130,13 +131,17 @@ pub(crate) struct Origin {
     progress_at: u64,
     stored_witness: Option<u64>,
     stored_mirror: Option<u64>,
+    /// The newest head with a line of the peer that is kept, as it is shown to the peer.
+    shown: Option<String>,
+    /// The peer remembers less than that: the head that it says is its newest.
+    forgot: Option<Option<String>>,
 }
 
 impl Origin {
     pub(crate) fn new(
         slot: usize,
         own: OwnLog,
-        closed: bool,
+        (closed, shown): (bool, Option<String>),
         domain: &str,
         peer: Arc<PeerKeys>,
         limits: Arc<Limits>,
@@ -166,6 +171,8 @@ impl Origin {
             progress_at: 0,
             stored_witness: own.witnessed,
             stored_mirror: own.mirrored,
+            shown,
+            forgot: None,
         }
     }
 
@@ -227,6 +234,10 @@ impl Origin {
             },
         };
         let covered = signed.as_ref().map_or(0, |(c, _)| c.size);
+        let shown = self.shown.as_deref().and_then(|note| Checkpoint::parse(note).ok());
+        if shown.is_some_and(|shown| shown.size > covered) {
+            self.forgot = Some(holding.head.clone());
+        }
         if holding.size > covered {
             let text = format!(
                 "the other office says it holds {} records of {}, but shows a signed head of only \

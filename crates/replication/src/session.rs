@@ -62,6 +62,7 @@
 
 mod hello;
 mod logs;
+mod recall;
 mod witness;
 
 use std::sync::Arc;
@@ -73,7 +74,9 @@ use thiserror::Error;
 use crate::action::{Action, Close, Greeted, Party};
 use crate::follower::{Cosigners, Follower, MirroredLog};
 use crate::limits::{LimitError, Limits, PEER_TEXT};
-use crate::message::{Hello, Message, PROTOCOL, RefusalCode, Refused, WITNESS, WitnessedHead};
+use crate::message::{
+    Hello, MEMORY, Message, PROTOCOL, RefusalCode, Refused, WITNESS, WitnessedHead,
+};
 use crate::now::Now;
 use crate::origin::{Origin, OwnLog, PeerKeys};
 use crate::queue::{LogId, Queue, Reason, Violation};
@@ -81,6 +84,7 @@ use crate::relay::Relay;
 use crate::status::{LinkState, LogState, LogStatus, Status};
 use crate::witness::Witnessing;
 use hello::{Greeting, check_config, check_hello, clean, newest_epochs};
+use recall::Recalling;
 
 /// Everything a session needs to know when the link opens.
 #[derive(Clone)]
@@ -109,6 +113,10 @@ pub struct SessionConfig {
     pub mirrored: Vec<MirroredLog>,
     /// The newest head of each log that we co-signed as a further witness.
     pub witnessed: Vec<WitnessedHead>,
+    /// The newest head of each log and epoch that carries a line of the peer, with it.
+    pub shown: Vec<WitnessedHead>,
+    /// Our journal was restored since this peer last showed us what we had co-signed.
+    pub forgotten: bool,
     /// Limits.
     pub limits: Limits,
 }
@@ -149,6 +157,10 @@ pub struct Session {
     greeted: Option<Greeted>,
     /// The peer's hello, while the driver looks at a new epoch in it.
     greeting: Option<Greeting>,
+    /// What we co-signed may not be remembered here.
+    forgotten: bool,
+    /// The peer's hello, while the driver looks at what it shows of our cosignatures.
+    recalling: Option<Recalling>,
     /// New epochs that were not taken up, as an operator sees them.
     not_taken: Vec<LogStatus>,
     started: u64,
@@ -182,7 +194,10 @@ impl Session {
         let origins: Vec<Origin> = own
             .map(|(slot, l)| {
                 let closed = newest.get(&l.log).is_some_and(|newest| *newest > l.epoch);
-                Origin::new(slot, l, closed, &domain, peer_keys.clone(), limits.clone())
+                let shown = config.shown.iter().find(|s| s.log == l.log && s.epoch == l.epoch);
+                let shown = shown.map(|shown| shown.note.clone());
+                let keys = peer_keys.clone();
+                Origin::new(slot, l, (closed, shown), &domain, keys, limits.clone())
             })
             .collect();
         let mirrored = config.mirrored.into_iter().enumerate();
@@ -200,8 +215,9 @@ impl Session {
                 .map(Origin::holding)
                 .chain(followers.iter().map(Follower::holding))
                 .collect(),
-            features: vec![WITNESS.to_owned()],
+            features: vec![WITNESS.to_owned(), MEMORY.to_owned()],
             witnessed: config.witnessed,
+            shown: config.shown,
         }));
         Ok(Session {
             office: config.office,
@@ -215,6 +231,8 @@ impl Session {
             queue,
             greeted: None,
             greeting: None,
+            forgotten: config.forgotten,
+            recalling: None,
             not_taken: Vec::new(),
             started: now.mono,
             heard: now.mono,
@@ -418,8 +436,7 @@ impl Session {
         self.queue.push(Action::Greeted(greeted.clone()));
         self.greeted = Some(greeted);
         self.relay.greet(&hello);
-        self.look_for_epoch(Greeting::new(hello));
-        Ok(())
+        self.recall(hello)
     }
 
     fn on_pong(&mut self, now: Now, nonce: u64) {

@@ -59,6 +59,8 @@ impl End {
                 Action::StoreCosignature(_)
                 | Action::Greeted(_)
                 | Action::Mirrored(_)
+                | Action::PeerForgot(_)
+                | Action::Recall(_)
                 | Action::Countersigned(_)
                 | Action::TakeCosignature(_) => continue,
                 Action::Send(message) => {
@@ -321,6 +323,7 @@ fn hello(holdings: Vec<Holding>) -> Message {
         holdings,
         features: Vec::new(),
         witnessed: Vec::new(),
+        shown: Vec::new(),
     })
 }
 

@@ -33,6 +33,7 @@ fn wrong_hellos_are_refused_with_what_to_do() {
         holdings: Vec::new(),
         features: Vec::new(),
         witnessed: Vec::new(),
+        shown: Vec::new(),
     };
     let newer = Hello { protocol: PROTOCOL + 1, ..good.clone() };
     assert_eq!(refused(newer), RefusalCode::IncompatibleVersion);

@@ -225,6 +225,7 @@ fn nothing_is_answered_before_it_is_durable() {
         holdings: vec![holding(&stored, Role::Origin, None)],
         features: Vec::new(),
         witnessed: Vec::new(),
+        shown: Vec::new(),
     };
     session.handle(at(2), Message::Hello(hello));
     drain(&mut session);

@@ -203,6 +203,7 @@ fn hello(office: &str, speaks: bool) -> Hello {
         holdings: Vec::new(),
         features: if speaks { vec!["witness".to_owned()] } else { vec!["other".to_owned()] },
         witnessed: Vec::new(),
+        shown: Vec::new(),
     }
 }
 

@@ -32,15 +32,7 @@ fn bad(field: &'static str) -> FrameError {
 #[must_use]
 pub fn encode_frame(message: m::Message) -> pb::Frame {
     let kind = match message {
-        m::Message::Hello(hello) => Kind::Hello(pb::Hello {
-            protocol: hello.protocol,
-            office: hello.office,
-            instance: hello.instance.to_vec(),
-            software: hello.software,
-            holdings: hello.holdings.into_iter().map(encode_holding).collect(),
-            features: hello.features,
-            witnessed: hello.witnessed.into_iter().map(encode_witnessed).collect(),
-        }),
+        m::Message::Hello(hello) => Kind::Hello(encode_hello(hello)),
         m::Message::Head(head) => Kind::Head(pb::Head {
             log: head.log.to_string(),
             epoch: head.epoch,
@@ -168,6 +160,19 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
     })
 }
 
+fn encode_hello(hello: m::Hello) -> pb::Hello {
+    pb::Hello {
+        protocol: hello.protocol,
+        office: hello.office,
+        instance: hello.instance.to_vec(),
+        software: hello.software,
+        holdings: hello.holdings.into_iter().map(encode_holding).collect(),
+        features: hello.features,
+        witnessed: hello.witnessed.into_iter().map(encode_witnessed).collect(),
+        shown: hello.shown.into_iter().map(encode_witnessed).collect(),
+    }
+}
+
 fn decode_hello(hello: pb::Hello) -> Result<m::Hello, FrameError> {
     Ok(m::Hello {
         protocol: hello.protocol,
@@ -177,6 +182,7 @@ fn decode_hello(hello: pb::Hello) -> Result<m::Hello, FrameError> {
         holdings: hello.holdings.into_iter().map(decode_holding).collect::<Result<_, _>>()?,
         features: hello.features,
         witnessed: hello.witnessed.into_iter().map(decode_witnessed).collect::<Result<_, _>>()?,
+        shown: hello.shown.into_iter().map(decode_witnessed).collect::<Result<_, _>>()?,
     })
 }
 
@@ -350,6 +356,7 @@ mod tests {
                 holdings: (0..dice.below(4)).map(|_| holding(dice)).collect(),
                 features: (0..dice.below(3)).map(|i| format!("feature {i}")).collect(),
                 witnessed: (0..dice.below(3)).map(|_| witnessed(dice)).collect(),
+                shown: (0..dice.below(3)).map(|_| witnessed(dice)).collect(),
             }),
             m::Message::Head(m::Head {
                 log: log.clone(),

@@ -253,9 +253,9 @@ impl<'a> Checking<'a> {
         let office = self.office;
         let Some(what) = closing::false_end(office, fact)? else { return Ok(()) };
         let text = format!(
-            "the centre tells all offices {what} (record {}): the other offices take nothing beyond \
-             it for this office's any more; unless the centre was restored from a backup, tell the \
-             other offices and compare heads: adal evidence compare",
+            "the centre tells all offices {what} (record {}): the other offices take nothing \
+             beyond it for this office's any more; unless the centre was restored from a backup, \
+             tell the other offices and compare heads: adal evidence compare",
             place(record)
         );
         let cosigned = [CosignatureKind::Witness, CosignatureKind::Mirror];

@@ -58,7 +58,7 @@ pub async fn run(
         Driver { office, session, peer: from, inbound, outbound, stop, began, told, round };
     match driver.run().await {
         Ended::Closed(Close::ShutDown) | Ended::Stopped => {}
-        Ended::Closed(close @ Close::NewEpoch { .. }) => {
+        Ended::Closed(close @ (Close::NewEpoch { .. } | Close::Recalled)) => {
             info!(%peer, reason = %close, "link closed")
         }
         Ended::Closed(close) => warn!(%peer, reason = %close, "link closed"),

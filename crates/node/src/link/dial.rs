@@ -155,7 +155,7 @@ pub async fn run(office: SharedOffice, way: impl Way) -> Result<(), String> {
         let mut away = false;
         match ended {
             Ok(Ended::Closed(Close::ShutDown) | Ended::Stopped) => break,
-            Ok(Ended::Closed(close @ Close::NewEpoch { .. })) => {
+            Ok(Ended::Closed(close @ (Close::NewEpoch { .. } | Close::Recalled))) => {
                 info!(reason = %close, "link closed");
                 good = true;
             }

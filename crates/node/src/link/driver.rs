@@ -19,7 +19,7 @@ use futures_util::{FutureExt, StreamExt};
 use journal::{CommitError, ReadError, Transaction};
 use replication::action::{
     Action, Close, CommitBatch, CommitTicket, CosignatureKind, Failure, Fault, Greeted, NewEpoch,
-    PersistHead, PersistTicket, StoreCosignature, WitnessTicket,
+    PersistHead, PersistTicket, Recall, StoreCosignature, WitnessTicket,
 };
 use replication::limits::BATCHES_IN_FLIGHT;
 use replication::{Now, RefusalCode, Session};
@@ -30,6 +30,7 @@ use tonic::Status;
 use tracing::{error, info, warn};
 use wire::pb::replication::v1::Frame;
 
+use crate::link::recall;
 use crate::link::store::{self, Head};
 use crate::link::successor;
 use crate::office::SharedOffice;
@@ -226,6 +227,9 @@ impl Driver {
                 self.session.local_grew(now, &info.log, info.epoch, info.size);
             }
         }
+        // Evidence that was found elsewhere, by another link or a person, holds for this one too.
+        let office = &self.office;
+        self.session.freeze(now, |log, epoch| store::frozen(office, log, epoch));
     }
 
     /// Carries out what the session asks until it asks nothing more.
@@ -275,6 +279,13 @@ impl Driver {
                     }
                 }
                 Action::TakeCosignature(line) => self.take_cosignature(line).await,
+                Action::Recall(Recall { ticket, shown }) => {
+                    let answer = recall::recall(&self.office, &self.peer, shown).await;
+                    self.session.recalled(self.now(), ticket, answer);
+                }
+                Action::PeerForgot(forgot) => {
+                    recall::peer_forgot(&self.office, &self.peer, forgot).await;
+                }
                 Action::NewEpoch(new) => self.take_up(new).await,
                 Action::Fault(fault) => {
                     if let Err(ended) = self.keep_fault(fault).await {
@@ -368,10 +379,9 @@ impl Driver {
     /// other logs concerns nobody. Where two histories cannot be noted, and so the log not be made
     /// read-only, the link ends: the next one meets them again.
     async fn keep_fault(&mut self, fault: Fault) -> Result<(), Ended> {
-        self.office.metrics.log_refused(fault.code.as_str());
-        // What it was a further witness of is this office's affair too.
-        let witnessed = || store::witnessed(&self.office, &fault.log, fault.epoch).is_some();
-        if !self.session.concerns(&fault.log, fault.epoch) && !witnessed() {
+        let office = &self.office;
+        office.metrics.log_refused(fault.code.as_str());
+        if !self.session.concerns(&fault.log, fault.epoch) && !witness::is_signed(office, &fault) {
             if !std::mem::replace(&mut self.told.foreign, true) {
                 warn!(peer = %self.peer, log = %fault.log, text = fault.text, "a log of no link");
             }

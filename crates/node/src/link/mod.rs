@@ -12,6 +12,7 @@ pub mod dial;
 pub mod driver;
 pub mod plan;
 mod reach;
+pub mod recall;
 pub mod store;
 pub mod successor;
 

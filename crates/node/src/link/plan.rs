@@ -14,6 +14,7 @@ use crate::duties::keep::heed;
 use crate::epochs;
 use crate::heads;
 use crate::keys;
+use crate::link::recall;
 use crate::link::store::{self, Head};
 use crate::office::{Office, downlink, own_log};
 
@@ -104,6 +105,7 @@ fn config(
     }
     let verifier =
         |kind: &str, key: &[u8; 32]| Verifier::cosigner(&format!("{domain}/{kind}/{there}"), key);
+    let peer_witness = verifier("witness", keys.witness)?;
     Ok(SessionConfig {
         domain: domain.clone(),
         office: office.code.to_string(),
@@ -118,11 +120,13 @@ fn config(
             &format!("{domain}/mirror/{here}"),
             office.keys.mirror_seed(),
         )?),
-        peer_witness: Some(verifier("witness", keys.witness)?),
         peer_mirror: keys.mirror.map(|key| verifier("mirror", key)).transpose()?,
         own: own_logs,
         mirrored: mirrored_logs,
         witnessed: witnessed(office),
+        shown: recall::shown(office, peer, &peer_witness),
+        forgotten: recall::forgotten(office, peer),
+        peer_witness: Some(peer_witness),
         limits: office.options.replication.limits(),
     })
 }

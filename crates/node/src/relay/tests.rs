@@ -1,5 +1,7 @@
 //! Offices that witness each other, and what each honest one sees of one that is not.
 
+mod late;
+
 use domain::code::LogId;
 use domain::ids::IntegrityId;
 use domain::integrity::{AcceptedHead, HeadsAccepted};
@@ -187,7 +189,10 @@ async fn a_region_that_rewrites_its_tail_is_seen_by_the_centre() {
     );
     let alarm = network.centre.alarm("kz-75");
     assert!(alarm.contains("fork: the 5 records of kz-75"), "it stays an alarm: {alarm}");
-    // The office itself hears of it too, and accepts no more facts.
+    // The office itself hears of it too, and accepts no more facts. Its first link ended when it
+    // was shown what it had co-signed of the centre's log before.
+    network.cut("KZ-75").await;
+    network.link("KZ-75").await;
     let here = network
         .until("the office hears", |n| {
             Some(n.region("KZ-75").refused("KZ", "kz-75")).filter(|text| !text.is_empty())

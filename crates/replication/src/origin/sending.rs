@@ -6,8 +6,8 @@ use evidence::note::Verifier;
 
 use super::{Origin, Phase, Reading, SentHead};
 use crate::action::{
-    Action, CosignatureKind, EntriesRead, Failure, ReadEntries, ReadTicket, SignHead, SignTicket,
-    SignedHead, StoreCosignature,
+    Action, CosignatureKind, EntriesRead, Failure, PeerForgot, ReadEntries, ReadTicket, SignHead,
+    SignTicket, SignedHead, StoreCosignature,
 };
 use crate::head;
 use crate::message::{Entries, Head, HeadAccepted, Held, Message, RefusalCode};
@@ -182,6 +182,18 @@ impl Origin {
         if let Some(key) = &self.peer.witness {
             let line = message.cosignature.as_str();
             let stored = &mut self.stored_witness;
+            let forgot = self.forgot.take().zip(self.shown.clone());
+            if let Some((remembered, cosigned)) =
+                forgot.filter(|_| verify_cosignature(&head.note, line, key).is_ok())
+            {
+                q.push(Action::PeerForgot(PeerForgot {
+                    log: self.id.log.clone(),
+                    epoch: self.id.epoch,
+                    cosigned,
+                    remembered,
+                    now: [head.note.clone(), line.to_owned()],
+                }));
+            }
             match keep(&self.id, head, line, key, CosignatureKind::Witness, stored) {
                 Ok(action) => action.into_iter().for_each(|a| q.push(a)),
                 Err(reason) => self.stop(reason, q),

@@ -26,6 +26,18 @@ impl Session {
         }
     }
 
+    /// Two histories of a log that we mirror may have been seen elsewhere: `frozen` says so in
+    /// words. Nothing more of such a log is accepted on this link either.
+    pub fn freeze(&mut self, now: Now, frozen: impl Fn(&LogName, u32) -> Option<String>) {
+        if self.is_closed() {
+            return;
+        }
+        for follower in &mut self.followers {
+            follower.freeze(&frozen, &mut self.queue);
+        }
+        self.settle(now, Ok(()));
+    }
+
     /// Answer to [`Action::ReadRoot`](crate::action::Action::ReadRoot).
     pub fn root_read(&mut self, now: Now, ticket: RootTicket, answer: Result<Hash, Failure>) {
         if self.is_closed() {

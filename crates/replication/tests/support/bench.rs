@@ -65,6 +65,7 @@ impl Bench {
             holdings,
             features: Vec::new(),
             witnessed: Vec::new(),
+            shown: Vec::new(),
         }));
     }
 

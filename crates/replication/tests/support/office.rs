@@ -160,6 +160,8 @@ impl Office {
                 })
                 .collect(),
             witnessed: self.witnessed.iter().map(Watched::named).collect(),
+            shown: Vec::new(),
+            forgotten: false,
             limits: limits.clone(),
         }
     }
@@ -223,7 +225,8 @@ impl Office {
             Action::TakeCosignature(c) => self.taken.push(c),
             Action::Fault(fault) => self.faults.push(fault),
             Action::NewEpoch(opened) => session.epoch_opened(now, opened.ticket, Ok(())),
-            Action::Greeted(_) | Action::Send(_) | Action::Close(_) => {}
+            Action::Recall(recall) => session.recalled(now, recall.ticket, Ok(false)),
+            Action::Greeted(_) | Action::PeerForgot(_) | Action::Send(_) | Action::Close(_) => {}
         }
     }
 

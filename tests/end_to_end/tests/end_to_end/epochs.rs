@@ -220,6 +220,42 @@ async fn what_was_co_signed_and_lost_is_named_to_the_record() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_before_a_change_of_the_key_opens_no_epoch_twice() -> Result<()> {
+    let mut land = land(&[OFFICE]).await?;
+    let saved = land.dir.path().join("backup");
+    let country = &mut land.country;
+    let mut keys = vec![first_key(country, OFFICE)?];
+    record_contacts(country, OFFICE, 5).await?;
+    country.settle().await?;
+    back_up(country, &saved).await?;
+    keys.push(rotate(country, OFFICE, LOG).await?);
+    record_contacts(country, OFFICE, 6).await?;
+    both_hold(country, LOG, &[(1, 6), (2, 7)]).await?;
+    // The key of epoch 2 lies beside the lost journal: the restore opens the third.
+    restore(country, &saved).await?;
+    country.start_region(OFFICE).await?;
+    record_contacts(country, OFFICE, 2).await?;
+    until("the centre mirrors the third epoch", async || {
+        let held = epochs(country, "KZ", LOG).await?;
+        ensure!(held == BTreeMap::from([(1, 6), (2, 7), (3, 3)]), "{held:?}");
+        Ok(())
+    })
+    .await?;
+    ensure!(epochs(country, OFFICE, LOG).await? == BTreeMap::from([(1, 5), (3, 3)]));
+    let closed = closings(country, OFFICE, LOG, 2).await?;
+    for (body, (epoch, size)) in closed.iter().zip([(1, 6), (2, 7)]) {
+        ensure!(body["epoch"] == epoch && body["size"] == size, "{body}");
+        ensure!(body["reason"] == "succeeded" && body["missing_from"].is_null(), "{body}");
+    }
+    live(country).await?;
+    for row in rows(country, "KZ", LOG).await?.iter().filter(|row| row.epoch < 3) {
+        let key = &keys[row.epoch as usize - 1];
+        ensure!(Checkpoint::open(&row.head, key).is_ok(), "epoch {}", row.epoch);
+    }
+    reading::all_intact(country).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_office_whose_keys_are_burnt_comes_back_with_new_ones() -> Result<()> {
     let mut land = land(&[OFFICE]).await?;
     let saved = land.dir.path().join("backup");

@@ -167,6 +167,7 @@ impl Forger {
             holdings: vec![holding],
             features: Vec::new(),
             witnessed: Vec::new(),
+            shown: Vec::new(),
         };
         to.send(wire::encode_frame(Message::Hello(hello))).await.ok()?;
         let mut client = ReplicationServiceClient::new(channel.clone())

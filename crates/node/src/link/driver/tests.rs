@@ -83,6 +83,7 @@ impl Centre {
             holdings,
             features: Vec::new(),
             witnessed: Vec::new(),
+            shown: Vec::new(),
         }))
         .await;
     }
@@ -334,4 +335,49 @@ async fn a_line_of_another_view_is_kept_and_told() {
     assert!(alarm.starts_with(&text), "{alarm}");
     let kept = region.faults("kz/all", "other_view").concat();
     assert!(kept.contains(&cosignature) && kept.contains("adal.example/log/kz/all\n2\n"), "{kept}");
+}
+
+/// Who has signed nothing of a closed epoch keeps what it is shown beyond its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_beyond_the_end_of_an_epoch_is_kept_by_who_witnessed_nothing_of_it() {
+    let mut network = Network::of(&["KZ-71", "KZ-75"]).await;
+    let own = testing::log("kz-75");
+    let fact = domain::integrity::LogClosed {
+        log: domain::code::LogId::new("kz-75").unwrap(),
+        epoch: 1,
+        size: 4,
+        root: [4; 32],
+        successor_epoch: 2,
+        successor_key: [2; 32],
+        reason: Code::new("succeeded").unwrap(),
+        missing_from: None,
+        missing_to: None,
+    };
+    let id = domain::ids::IntegrityId::of_closings(&fact.log).uuid();
+    network.centre.record(&testing::log("kz/all"), &[(id, fact.into())]).await;
+    network.link("KZ-71").await;
+    let knows = |network: &Network| {
+        let known = network.region("KZ-71").office.country.known();
+        known.closed.contains_key(&(own.clone(), 1)).then_some(())
+    };
+    network.until("KZ-71 knows the end", knows).await;
+    network.cut_all().await;
+    network.region("KZ-75").contacts(1..=5).await;
+    let note = heads::sign(&network.region("KZ-75").office, &own, 1, 5).unwrap();
+    let region = network.region("KZ-71");
+    let (driver, mut centre) = link(region).await;
+    let running = run(driver);
+    centre.greet().await;
+    for (name, note) in [("kz-75", note.clone()), ("kz-10", note.clone())] {
+        let (log, proof) = (testing::log(name), Vec::new());
+        let asked = replication::Witness { log, epoch: 1, note, old_size: 0, proof };
+        centre.say(Message::Witness(asked)).await;
+    }
+    centre.say(Message::Ping { nonce: 1 }).await;
+    while !matches!(centre.hear().await, Message::Pong { .. }) {}
+    centre.stop.cancel();
+    running.await.unwrap();
+    let [kept] = &region.faults("kz-75", "fork")[..] else { panic!("it is kept") };
+    assert!(kept.contains(&note) && kept.contains("closed at 4 records"), "{kept}");
+    assert!(region.faults("kz-10", "unknown_log").is_empty(), "what concerns nobody is not");
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use evidence::checkpoint::Checkpoint;
 use evidence::log::LogName;
+use evidence::note::Verifier;
 use journal::Transaction;
 use replication::action::{
-    CosignatureKind, Countersigned, Failure, PersistWitness, ProveHead, ReadRegister, Register,
-    StoreCosignature,
+    CosignatureKind, Countersigned, Failure, Fault, PersistWitness, ProveHead, ReadRegister,
+    Register, StoreCosignature,
 };
 use replication::{Cosigned, Mirrored};
 use tokio::time::Instant;
@@ -193,6 +195,22 @@ impl Driver {
         }
         self.round.early.push_back(cosigned);
     }
+}
+
+/// Whether a fault that was met as a further witness is this office's affair: it witnesses the log,
+/// or it was shown heads that contradict each other, or the end of an epoch, under a key that it
+/// knows to be the log's. What a peer only says concerns nobody.
+pub(super) fn is_signed(office: &Office, fault: &Fault) -> bool {
+    let (log, epoch) = (&fault.log, fault.epoch);
+    let key = || {
+        let key = keys::log_key(office, log, epoch)?;
+        heads::log_verifier(&office.options.domain, log, epoch, &key).ok()
+    };
+    let shows = |key: Verifier| {
+        let opened = |note: &String| Checkpoint::open(note, &key).is_ok();
+        store::contradicts(fault) && fault.notes.iter().any(opened)
+    };
+    store::witnessed(office, log, epoch).is_some() || key().is_some_and(shows)
 }
 
 /// A line that is not of the head held here: its cosigner was shown another one, or whoever passed
