@@ -198,6 +198,10 @@ async fn ask(country: &Country, name: &str, office: &SharedOffice, order: Order)
         Err(error) => country.tell(name, format!("not recorded: {error}")),
     }
     let mut notes = country.notes();
+    if let Err(error @ ExecuteError::VersionConflict { .. }) = &outcome {
+        let command = *order.command_id.as_bytes();
+        notes.audit.not_answered_again(name, command, &error.to_string());
+    }
     let desk = notes.desks.entry(name.to_owned()).or_default();
     if !unknown {
         desk.unanswered = None;

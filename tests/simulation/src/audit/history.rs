@@ -110,6 +110,11 @@ impl Auditor {
         before: Option<&Shown>,
     ) {
         let (log, epoch, name) = (&info.log, info.epoch, &machine.name);
+        let grows = before.is_some_and(|before| before.size < info.size);
+        let is_frozen = self.frozen.contains(&(name.clone(), log.clone(), epoch));
+        self.must(!grows || !is_frozen, "frozen", || {
+            format!("{name} goes on with {log}:{epoch}, of which it has seen two histories")
+        });
         let branches = self.histories.get(&(log.clone(), epoch));
         let branches: &[Branch] = branches.map_or(&[], Vec::as_slice);
         let is_prefix = info.size == 0

@@ -1,6 +1,6 @@
 //! Who co-signed what: every line that goes over a wire, under the root that it verifies with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::checkpoint::{Checkpoint, verify_cosignature};
 use evidence::hash::Hash;
@@ -8,14 +8,16 @@ use evidence::log::{LogName, origin};
 use evidence::note::Verifier;
 use replication::Message;
 
-use super::Auditor;
+use super::{Auditor, Branch};
 use crate::machine::{DOMAIN, Machine};
 
 /// What the auditor knows of cosigners and of what they gave.
 pub struct Lines {
     verifiers: BTreeMap<String, Vec<Verifier>>,
-    /// Roots that were co-signed, by log, epoch, size and cosigner.
-    roots: BTreeMap<(LogName, u32, u64, String), Hash>,
+    /// The roots that a cosigner has co-signed of an epoch, by size.
+    given: BTreeMap<(LogName, u32, String), BTreeMap<u64, Hash>>,
+    /// Lines that were judged.
+    judged: BTreeSet<(LogName, u32, u64, String)>,
     generations: BTreeMap<String, u32>,
 }
 
@@ -26,15 +28,30 @@ pub struct Said {
     size: u64,
     /// The line, if it co-signed.
     line: Option<String>,
-    /// Whether the speaker says of itself that it holds so many records.
-    holds: bool,
+    /// What the speaker says of itself.
+    claim: Claim,
+}
+
+/// What somebody says of himself when he states a size.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// Nothing: the line is another's.
+    None,
+    /// That he holds so many records.
+    Holds,
+    /// That he has stored the head of this size.
+    Accepted,
 }
 
 impl Lines {
     /// Knows the keys of these computers.
     pub fn new(machines: &[Machine]) -> Lines {
-        let (verifiers, roots) = (BTreeMap::new(), BTreeMap::new());
-        let mut lines = Lines { verifiers, roots, generations: BTreeMap::new() };
+        let mut lines = Lines {
+            verifiers: BTreeMap::new(),
+            given: BTreeMap::new(),
+            judged: BTreeSet::new(),
+            generations: BTreeMap::new(),
+        };
         machines.iter().for_each(|machine| lines.learn(machine));
         lines
     }
@@ -63,14 +80,16 @@ impl Lines {
 
 /// What a message states of heads.
 pub fn said(message: &Message) -> Vec<Said> {
-    let one = |log: &LogName, epoch, size, line: Option<&String>, holds| {
-        vec![Said { log: log.clone(), epoch, size, line: line.cloned(), holds }]
+    let one = |log: &LogName, epoch, size, line: Option<&String>, claim| {
+        vec![Said { log: log.clone(), epoch, size, line: line.cloned(), claim }]
     };
     match message {
-        Message::HeadAccepted(m) => one(&m.log, m.epoch, m.size, Some(&m.cosignature), false),
-        Message::Held(m) => one(&m.log, m.epoch, m.size, m.cosignature.as_ref(), true),
-        Message::Witnessed(m) => one(&m.log, m.epoch, m.size, Some(&m.cosignature), false),
-        Message::Cosigned(m) => one(&m.log, m.epoch, m.size, Some(&m.cosignature), false),
+        Message::HeadAccepted(m) => {
+            one(&m.log, m.epoch, m.size, Some(&m.cosignature), Claim::Accepted)
+        }
+        Message::Held(m) => one(&m.log, m.epoch, m.size, m.cosignature.as_ref(), Claim::Holds),
+        Message::Witnessed(m) => one(&m.log, m.epoch, m.size, Some(&m.cosignature), Claim::None),
+        Message::Cosigned(m) => one(&m.log, m.epoch, m.size, Some(&m.cosignature), Claim::None),
         _ => Vec::new(),
     }
 }
@@ -79,10 +98,15 @@ impl Auditor {
     /// A line or a position has come over a wire.
     pub(super) fn judge_line(&mut self, from: &str, said: &Said) {
         let (log, epoch, size) = (&said.log, said.epoch, said.size);
-        if said.holds {
-            let shown = self.size(from, log, epoch);
-            self.must(shown >= size, "line-before-store", || {
-                format!("{from} says that it holds {size} of {log}:{epoch}, it has stored {shown}")
+        let key = (from.to_owned(), log.clone(), epoch);
+        let stored = match said.claim {
+            Claim::None => None,
+            Claim::Holds => Some(self.most.get(&key).copied().unwrap_or(0)),
+            Claim::Accepted => Some(self.heads.get(&key).copied().unwrap_or(0)),
+        };
+        if let Some(stored) = stored {
+            self.must(stored >= size, "line-before-store", || {
+                format!("{from} speaks of {size} records of {log}:{epoch}, it has stored {stored}")
             });
         }
         let Some(line) = &said.line else { return };
@@ -90,20 +114,26 @@ impl Auditor {
             return;
         };
         let Some(verifiers) = self.lines.verifiers.get(name).cloned() else { return };
-        let mut roots: Vec<Hash> = Vec::new();
-        for branch in self.histories.get(&(log.clone(), epoch)).into_iter().flatten() {
-            roots.extend(branch.root(size).filter(|root| !roots.contains(root)));
+        if !self.lines.judged.insert((log.clone(), epoch, size, line.clone())) {
+            return;
         }
         let origin = origin(DOMAIN, log, epoch);
         let signed = |root: &Hash| {
             let body = Checkpoint { origin: origin.clone(), size, root: *root }.body();
             verifiers.iter().any(|by| verify_cosignature(&body, line, by).is_ok())
         };
+        let branches = self.histories.get(&(log.clone(), epoch)).map_or(&[][..], Vec::as_slice);
+        let mut roots: Vec<Hash> = branches.iter().filter_map(|b| b.root(size)).collect();
+        roots.dedup();
+        // Of a head that the auditor has not seen, nothing can be said.
         let Some(root) = roots.into_iter().find(signed) else { return };
-        let key = (log.clone(), epoch, size, name.to_owned());
-        let before = *self.lines.roots.entry(key).or_insert(root);
-        self.must(before == root, "two-roots", || {
-            format!("{name} co-signed two roots of {log}:{epoch} of size {size}")
+        let key = (log.clone(), epoch, name.to_owned());
+        let given = self.lines.given.entry(key).or_default();
+        let same = *given.entry(size).or_insert(root) == root;
+        let has_all = |b: &Branch| given.iter().all(|(size, root)| b.root(*size) == Some(*root));
+        let is_one = same && branches.iter().any(has_all);
+        self.must(is_one, "two-histories", || {
+            format!("{name} co-signed two histories of {log}:{epoch}, the second at {size}")
         });
     }
 

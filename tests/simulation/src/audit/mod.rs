@@ -10,7 +10,8 @@
 //! | `forgetful-mirror` | what a mirror held, it holds |
 //! | `served-damage` | a record that is read is the one that was recorded |
 //! | `applied-once` | the fold applies every record of every log once, in its order |
-//! | `two-roots` | nobody co-signs two roots of one log and size |
+//! | `two-histories` | all that somebody co-signs of a log is of one history |
+//! | `frozen` | a mirror of which two histories were seen does not grow |
 //! | `line-before-store` | whoever says that he holds or co-signed a head has it stored |
 //! | `false-live` | a link that is shown as live was heard of lately and lacks nothing |
 //! | `delivered-once` | a directive gives one delivery in its region's log |
@@ -28,7 +29,8 @@ use std::time::Duration;
 
 use evidence::hash::{Hash, hex};
 use evidence::log::{LogName, Position};
-use journal::Role;
+use journal::{LogInfo, Role};
+use node::link::store;
 use node::office::Office;
 use wire::pb::replication::v1::Frame;
 
@@ -76,6 +78,10 @@ pub struct Auditor {
     shown: BTreeMap<(String, LogName, u32), Shown>,
     /// The most that a computer ever held of an epoch, whatever became of its disk.
     most: BTreeMap<(String, LogName, u32), u64>,
+    /// The largest head of an epoch that a computer ever stored.
+    heads: BTreeMap<(String, LogName, u32), u64>,
+    /// Mirrors of which two histories were seen.
+    frozen: BTreeSet<(String, LogName, u32)>,
     /// Groups that were made durable when a computer was last looked at.
     groups: BTreeMap<String, u64>,
     answered: BTreeMap<String, BTreeMap<[u8; 16], Vec<Answered>>>,
@@ -95,6 +101,8 @@ impl Auditor {
             histories: BTreeMap::new(),
             shown: BTreeMap::new(),
             most: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            frozen: BTreeSet::new(),
             groups: BTreeMap::new(),
             answered: BTreeMap::new(),
             folds: BTreeMap::new(),
@@ -153,7 +161,7 @@ impl Auditor {
     /// Looks at what an office has stored, if anything has changed.
     pub fn observe(
         &mut self,
-        _now: Duration,
+        now: Duration,
         machine: &Machine,
         office: &Office,
         trace: &mut Trace,
@@ -165,20 +173,48 @@ impl Auditor {
         for info in office.journal.logs() {
             let key = (machine.name.clone(), info.log.clone(), info.epoch);
             let before = self.shown.get(&key).copied();
-            if before.is_some_and(|before| before.size == info.size && before.root == info.root) {
+            let is_same = |before: Shown| before.size == info.size && before.root == info.root;
+            if before.is_some_and(is_same) {
+                self.head_of(&key, &info, office);
                 continue;
             }
             let root = &hex(&info.root)[..8];
             let what = format!("has {}:{} {} {root}", info.log, info.epoch, info.size);
-            trace.line(_now, &machine.name, &what);
+            trace.line(now, &machine.name, &what);
             match info.role {
                 Role::Own => self.own(machine, office, &info),
                 Role::Mirror => self.mirror(machine, office, &info, before.as_ref()),
             }
+            self.head_of(&key, &info, office);
             let most = self.most.entry(key.clone()).or_insert(0);
             *most = info.size.max(*most);
             self.shown.insert(key, Shown { size: info.size, root: info.root, role: info.role });
         }
+    }
+
+    /// What an office has stored of a mirror's head, and of its faults.
+    fn head_of(&mut self, key: &(String, LogName, u32), info: &LogInfo, office: &Office) {
+        let (_, log, epoch) = key;
+        if info.role == Role::Own {
+            return;
+        }
+        if let Some(head) = store::accepted(office, log, *epoch) {
+            let most = self.heads.entry(key.clone()).or_insert(0);
+            *most = head.size.max(*most);
+        }
+        if store::frozen(office, log, *epoch).is_some() {
+            self.frozen.insert(key.clone());
+        }
+    }
+
+    /// A command that was answered is not carried out again, and is answered again.
+    pub fn not_answered_again(&mut self, name: &str, command: [u8; 16], why: &str) {
+        let generation = self.generation(name);
+        let answers = self.answered.get(name).and_then(|answers| answers.get(&command));
+        let was = answers.is_some_and(|a| a.iter().all(|one| one.generation == generation));
+        self.must(!was, "repeated-command", || {
+            format!("{name} answered a command and does not know its repetition: {why}")
+        });
     }
 
     /// A writer was answered.
