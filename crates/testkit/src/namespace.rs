@@ -87,10 +87,11 @@ impl Namespace {
         run(&[&["ip", "netns", "exec", &self.name], line].concat())
     }
 
-    /// Limits the link to so many kilobits a second in each direction (`tc tbf`).
+    /// Limits the link to so many kilobits a second in each direction (`tc tbf`), with a queue of 10
+    /// kB before it as a modem has.
     pub fn rate(&self, kbit: u32) -> Result<()> {
         let rate = format!("{kbit}kbit");
-        let shape = ["root", "tbf", "rate", &rate, "burst", "3200", "latency", "2s"];
+        let shape = ["root", "tbf", "rate", &rate, "burst", "3200", "limit", "10000"];
         run(&[&["tc", "qdisc", "replace", "dev", &self.link], &shape[..]].concat())?;
         self.run(&[&["tc", "qdisc", "replace", "dev", "uplink"], &shape[..]].concat())
     }

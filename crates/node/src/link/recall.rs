@@ -22,7 +22,7 @@ use replication::action::{Failure, Fault, PeerForgot};
 use replication::{CosignatureKind, Party, RefusalCode, WitnessedHead};
 use tracing::{error, warn};
 
-use crate::link::store::{self, Head};
+use crate::link::store::{self, Head, Turn};
 use crate::office::{Office, downlink};
 use crate::policy;
 use crate::project::chain;
@@ -89,11 +89,12 @@ pub async fn recall(
         error!(error = chain(&error), "use this office's own keys");
         Failure::Internal
     })?;
+    let turn = office.keeping.lock().await;
     let mut controls = Vec::new();
     for WitnessedHead { log, epoch, note } in shown {
         // A line of another key is nobody's memory here: an office that was installed anew.
         if keys.iter().any(|key| has_line(&note, key)) {
-            controls.extend(remember(office, peer, &log, epoch, note)?);
+            controls.extend(remember(office, &turn, peer, (&log, epoch), note)?);
         }
     }
     let is_new = !controls.is_empty();
@@ -127,9 +128,9 @@ fn own_keys(office: &Office) -> Result<[Verifier; 2], NoteError> {
 /// What is to be kept of one head that carries our line.
 fn remember(
     office: &Office,
+    turn: &Turn<'_>,
     peer: &OfficeCode,
-    log: &LogName,
-    epoch: u32,
+    (log, epoch): (&LogName, u32),
     note: String,
 ) -> Result<Vec<Control>, Failure> {
     let Some(head) = store::head_of_note(&note, office.clock.now()) else { return Ok(Vec::new()) };
@@ -175,7 +176,7 @@ fn remember(
         notes,
         proof: Vec::new(),
     };
-    Ok(store::evidence(office, &fault))
+    Ok(store::evidence(office, turn, &fault))
 }
 
 /// The root of this size in the history that is remembered here, as far as it can be known.
@@ -210,13 +211,10 @@ pub async fn peer_forgot(office: &Office, peer: &OfficeCode, forgot: PeerForgot)
         remembered.as_deref().map_or(0, size)
     );
     let notes = [cosigned, remembered.unwrap_or_default(), format!("{head}{line}")];
-    let Some(kept) = store::fault_control(office, (&log, epoch), PEER_MEMORY, &text, notes) else {
-        return;
-    };
-    error!(%peer, %log, epoch, text, "a witness without memory");
-    let transaction = Transaction { controls: vec![kept], ..Transaction::default() };
-    if let Err(error) = office.writer.write(transaction).await {
-        error!(error = chain(&error), "keep the evidence of a fault");
+    match store::keep_found(office, (&log, epoch), PEER_MEMORY, &text, notes).await {
+        Ok(false) => {}
+        Ok(true) => error!(%peer, %log, epoch, text, "a witness without memory"),
+        Err(error) => error!(error = chain(&error), text, "keep the evidence of a fault"),
     }
 }
 

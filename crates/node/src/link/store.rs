@@ -240,8 +240,8 @@ async fn write(office: &Office, controls: Vec<Control>) -> Result<bool, WriteErr
     office.writer.write(transaction).await.map(|_| true)
 }
 
-/// What is to be kept of a fault.
-fn evidence(office: &Office, turn: &Turn<'_>, fault: &Fault) -> Vec<Control> {
+/// What is to be kept of a fault; as [`fault_control`].
+pub fn evidence(office: &Office, turn: &Turn<'_>, fault: &Fault) -> Vec<Control> {
     if fault.code == RefusalCode::IndexBuilding {
         return Vec::new();
     }

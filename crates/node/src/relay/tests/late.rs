@@ -42,9 +42,7 @@ async fn a_fork_that_is_found_while_a_link_runs_freezes_the_log_on_it() {
         notes: vec!["one".to_owned(), "other".to_owned()],
         proof: Vec::new(),
     };
-    let controls = store::evidence(centre, &fault);
-    let transaction = journal::Transaction { controls, ..Default::default() };
-    centre.writer.write(transaction).await.unwrap();
+    assert!(store::keep(centre, &fault).await.unwrap());
     network
         .until("both ends say so", |n| {
             let here = n.centre.refused("KZ-75", "kz-75");
