@@ -193,9 +193,9 @@ pub fn head_of_note(note: &str, at: i64) -> Option<Head> {
     Some(Head { at, size, root, note: note.to_owned() })
 }
 
-/// Whether a fault shows two histories of a log.
+/// Whether a fault shows that a log is not the one that was signed.
 pub fn contradicts(fault: &Fault) -> bool {
-    matches!(fault.code, RefusalCode::Fork | RefusalCode::Rollback)
+    fault.code.contradicts()
 }
 
 /// What is to be kept of a fault: nothing if it is known already, or is a pause that nobody need
