@@ -16,7 +16,8 @@
 //! [`link`], [`project`], [`duties`]; around them [`run`], [`start`], [`office`], [`options`],
 //! [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`keys`], [`epochs`],
 //! [`facts`], [`trace`], [`told`], [`clock`], [`supervisor`], [`upkeep`], [`metrics_port`]; about
-//! evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`].
+//! evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`]; what can be wrong with links,
+//! in words, [`situations`].
 
 pub mod alarms;
 pub mod clock;
@@ -41,6 +42,7 @@ pub mod records;
 pub mod relay;
 pub mod run;
 pub mod seal;
+pub mod situations;
 pub mod start;
 pub mod stores;
 pub mod supervisor;

@@ -69,6 +69,7 @@ pub async fn start(options: Options, telemetry: &Telemetry) -> anyhow::Result<Ru
     supervisor.spawn("scrub", OnEnd::StopNode, duties::scrub::run(office.clone()));
     let watch = duties::watch::run(office.clone());
     supervisor.spawn("watch the evidence", OnEnd::StopNode, watch);
+    supervisor.spawn("watch the links", OnEnd::StopNode, duties::links::run(office.clone()));
     if office.code.is_centre() {
         let close = duties::close::run(office.clone());
         supervisor.spawn("close epochs", OnEnd::StopNode, close);

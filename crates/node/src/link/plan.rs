@@ -19,7 +19,7 @@ use crate::link::store::{self, Head};
 use crate::office::{Office, downlink, own_log};
 
 /// What this software calls itself to a peer.
-const SOFTWARE: &str = concat!("adal ", env!("CARGO_PKG_VERSION"));
+pub const SOFTWARE: &str = concat!("adal ", env!("CARGO_PKG_VERSION"));
 
 /// Why a link cannot be planned.
 #[derive(Debug, Error)]

@@ -319,7 +319,7 @@ fn kept_faults(office: &Office, prefix: &str) -> Vec<KeptFault> {
     stored.filter_map(|(key, value)| kept_fault(&key, value)).collect()
 }
 
-fn kept_fault(key: &[u8], value: Vec<u8>) -> Option<KeptFault> {
+pub(crate) fn kept_fault(key: &[u8], value: Vec<u8>) -> Option<KeptFault> {
     let key = str::from_utf8(key).ok()?.strip_prefix(FAULT)?;
     let (key, found_by) = match key.rsplit_once('/')?.0 {
         folder if folder.ends_with("/us") => (folder.strip_suffix("/us")?, Party::Us),
