@@ -3,7 +3,8 @@
 //! # Scope
 //! Real node processes ([`process`]), an installation of keys and configuration files
 //! ([`installation`]), a whole country of both ([`country`]), links that can be cut ([`proxy`]),
-//! a receiver of traces ([`collector`]), the generator's steps entered at real nodes ([`feed`]).
+//! a receiver of traces ([`collector`]), the generator's steps entered at real nodes ([`feed`]), an
+//! office that does on purpose what a right program cannot ([`peer`]).
 //!
 //! # Not in scope
 //! Anything that a running office needs: no crate of the product depends on this one.
@@ -12,6 +13,7 @@ pub mod collector;
 pub mod country;
 pub mod feed;
 pub mod installation;
+pub mod peer;
 pub mod process;
 pub mod proxy;
 
