@@ -11,6 +11,7 @@ use domain::OfficeCode;
 use evidence::log::LogName;
 use evidence::policy::Missing;
 use journal::{Control, LogInfo, Role};
+use replication::RefusalCode;
 
 use crate::duties::accepted::AT_LEAST;
 use crate::duties::view::{self, CENTRE_VIEW};
@@ -23,8 +24,8 @@ use crate::notes::Kept;
 use crate::office::{Office, downlink};
 use crate::policy::{self, Part, PolicyError};
 
-/// Kinds of faults that no time heals.
-const CONTRADICTIONS: [&str; 5] = ["fork", "rollback", CENTRE_VIEW, OTHER_VIEW, PEER_MEMORY];
+/// Kinds of faults that no time heals, beside those that contradict what was signed.
+const CONTRADICTIONS: [&str; 3] = [CENTRE_VIEW, OTHER_VIEW, PEER_MEMORY];
 
 /// What is known of the cosignatures on one log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,8 +119,12 @@ fn contradictions(office: &Office) -> Vec<KeptFault> {
         logs.filter(|info| info.role == Role::Own && info.log == fault.log)
             .any(|info| info.epoch > fault.epoch)
     };
-    let by_epoch = |fault: &KeptFault| ["fork", "rollback"].contains(&fault.code.as_str());
-    let is_one = |fault: &KeptFault| CONTRADICTIONS.contains(&fault.code.as_str());
+    let by_epoch = |fault: &KeptFault| {
+        let codes = RefusalCode::ALL.into_iter().filter(|code| code.contradicts());
+        codes.map(RefusalCode::as_str).any(|code| code == fault.code)
+    };
+    let is_one =
+        |fault: &KeptFault| by_epoch(fault) || CONTRADICTIONS.contains(&fault.code.as_str());
     let faults = store::faults(office).into_iter();
     faults.filter(|fault| is_one(fault) && !(by_epoch(fault) && goes_on(fault))).collect()
 }

@@ -14,9 +14,10 @@
 //! # Modules
 //! In the order in which a command passes them: [`grpc`], [`decide`], [`seal`], [`writer`],
 //! [`link`], [`project`], [`duties`]; around them [`run`], [`start`], [`office`], [`options`],
-//! [`ground`], [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`keys`], [`epochs`],
-//! [`facts`], [`trace`], [`told`], [`changes`], [`clock`], [`supervisor`], [`upkeep`], [`metrics_port`]; about
-//! evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`].
+//! [`ground`], [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`keys`],
+//! [`epochs`], [`facts`], [`trace`], [`told`], [`changes`], [`clock`], [`supervisor`], [`upkeep`],
+//! [`metrics_port`]; about evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`]; what can
+//! be wrong with links, in words, [`situations`].
 
 pub mod alarms;
 pub mod changes;
@@ -43,6 +44,7 @@ pub mod records;
 pub mod relay;
 pub mod run;
 pub mod seal;
+pub mod situations;
 pub mod start;
 pub mod stores;
 pub mod supervisor;

@@ -1,14 +1,16 @@
 //! Keeps the gauges true, and serves the metrics as Prometheus text if the configuration names an
 //! address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use replication::RefusalCode;
 use telemetry::Telemetry;
 use telemetry::metrics::Flow;
 use tokio::net::TcpListener;
@@ -28,10 +30,12 @@ pub async fn serve(
     office: &SharedOffice,
     telemetry: &Telemetry,
 ) -> anyhow::Result<Option<SocketAddr>> {
+    let shown = Shown::default();
+    let seen = shown.clone();
     let (watched, stopping) = (office.clone(), office.supervisor.stopping());
     office.supervisor.spawn("set the gauges", OnEnd::StopNode, async move {
         loop {
-            observe(&watched).await;
+            observe(&watched, &seen).await;
             tokio::select! {
                 () = stopping.cancelled() => return Ok(()),
                 () = tokio::time::sleep(OBSERVE_EVERY) => {}
@@ -45,7 +49,7 @@ pub async fn serve(
     let address = listener.local_addr()?;
     let (shared, telemetry) = (office.clone(), telemetry.clone());
     let metrics = move || async move {
-        observe(&shared).await;
+        observe(&shared, &shown).await;
         let text = telemetry.prometheus_text();
         text.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
     };
@@ -60,13 +64,40 @@ pub async fn serve(
     Ok(Some(address))
 }
 
+/// What the gauges of links have shown, so that a reason that is over goes back to 0.
+type Shown = Arc<tokio::sync::Mutex<Reasons>>;
+
+/// Reasons for which a link was ever refused or read-only, by peer.
+#[derive(Debug, Default)]
+struct Reasons(BTreeSet<(String, RefusalCode)>);
+
+impl Reasons {
+    /// Shows the state of one link, as [`sync`] decides it.
+    fn show(&mut self, office: &SharedOffice, line: &LinkLine) {
+        let (peer, metrics) = (line.peer.as_str(), &office.metrics);
+        metrics.link_up(peer, line.state.word == LinkWord::Live);
+        for word in LinkWord::ALL {
+            metrics.link_state(peer, word.text(), word == line.state.word);
+        }
+        self.0.extend(line.state.reason.map(|reason| (peer.to_owned(), reason)));
+        for (_, reason) in self.0.iter().filter(|(of, _)| of == peer) {
+            metrics.link_reason(peer, reason.as_str(), line.state.reason == Some(*reason));
+        }
+        metrics.silent(peer, !line.alarm.is_empty());
+        if let Some(clock) = line.clock {
+            metrics.clock_ahead(peer, clock.ahead);
+        }
+    }
+}
+
 /// Sets the gauges of links and of the disk.
-async fn observe(office: &SharedOffice) {
+async fn observe(office: &SharedOffice, shown: &Shown) {
+    let mut links = shown.lock().await;
     let now = office.clock.now();
     let lines = sync::lines(office);
     for line in lines.values() {
         let peer = line.peer.as_str();
-        office.metrics.link_up(peer, line.state.word == LinkWord::Live);
+        links.show(office, line);
         for (flow, known) in flows(line, office.code.is_centre()) {
             if let Some(at) = known.head_at {
                 let time = Duration::from_micros(u64::try_from(at).unwrap_or(0));
@@ -143,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_region_exports_what_the_centre_does_not_hold_yet() {
-        let state = State { word: LinkWord::Live, since: None };
+        let state = State { word: LinkWord::Live, since: None, reason: None };
         let logs = vec![
             log(true, Some(50), Some(4)),
             log(false, Some(40), Some(1)),
@@ -157,6 +188,8 @@ mod tests {
             logs,
             peer_software: String::new(),
             connects: 1,
+            alarm: String::new(),
+            clock: None,
         };
         let [up, down] = flows(&line, false);
         assert_eq!(up, (Flow::Up, Known { head_at: Some(50), lag: Some(4) }));

@@ -103,6 +103,8 @@ pub struct Replication {
     /// Shortest time between two heads of one log that the centre shows to the office's peers,
     /// milliseconds.
     pub relay_interval_ms: u64,
+    /// Time without any sign of life of another office after which that is an alarm, milliseconds.
+    pub silence_alarm_ms: u64,
 }
 
 impl Default for Replication {
@@ -114,6 +116,7 @@ impl Default for Replication {
             backoff_min_ms: 200,
             backoff_max_ms: 15_000,
             relay_interval_ms: 30_000,
+            silence_alarm_ms: 900_000,
         }
     }
 }
@@ -145,6 +148,7 @@ impl Replication {
         between("replication.backoff_max_ms", max, 1, 3_600_000)?;
         between("replication.backoff_min_ms", min, 1, max)?;
         between("replication.relay_interval_ms", self.relay_interval_ms, 10, 3_600_000)?;
+        between("replication.silence_alarm_ms", self.silence_alarm_ms, 100, 604_800_000)?;
         // The protocol has the last word, so that no dial fails by what was accepted here.
         self.limits().validate().map_err(|error| ("replication", error.to_string()))?;
         Backoff::new(min * 1_000, max * 1_000)
@@ -368,6 +372,8 @@ mod tests {
             ("backoff_max_ms", 100),
             ("relay_interval_ms", 9),
             ("relay_interval_ms", 3_600_001),
+            ("silence_alarm_ms", 99),
+            ("silence_alarm_ms", 604_800_001),
         ] {
             let refused = load(&format!("[replication]\n{key} = {value}")).unwrap_err();
             let OptionsError::Value { key: named, .. } = &refused else { panic!("{refused}") };

@@ -85,6 +85,7 @@ pub fn begin_duties(office: &SharedOffice) {
     supervisor.spawn("write notes", OnEnd::StopNode, duties::notes::run(office.clone()));
     let watch = duties::watch::run(office.clone());
     supervisor.spawn("watch the evidence", OnEnd::StopNode, watch);
+    supervisor.spawn("watch the links", OnEnd::StopNode, duties::links::run(office.clone()));
     if office.code.is_centre() {
         let close = duties::close::run(office.clone());
         supervisor.spawn("close epochs", OnEnd::StopNode, close);

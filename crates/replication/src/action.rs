@@ -12,7 +12,7 @@ use evidence::hash::Hash;
 use evidence::log::LogName;
 use evidence::verify::VerifiedBatch;
 
-use crate::message::{Cosigned, Message, RefusalCode, WitnessedHead};
+use crate::message::{Cosigned, Holding, Message, RefusalCode, WitnessedHead};
 
 pub use witness::{
     Countersigned, Mirrored, PersistWitness, ProveHead, ProveTicket, ReadRegister, Register,
@@ -28,7 +28,7 @@ pub enum Action {
     /// its other links to the same office and may [refuse](crate::session::Session::refuse) this
     /// one as a duplicate.
     Greeted(Greeted),
-    /// Read the root of an own log at an earlier size; answer with `root_read`.
+    /// Read the root of a log at an earlier size; answer with `root_read`.
     ReadRoot(ReadRoot),
     /// Sign a head of an own log over durable records; answer with `head_signed`.
     SignHead(SignHead),
@@ -82,6 +82,8 @@ pub struct Greeted {
     pub instance: [u8; 16],
     /// Its software, as it calls itself.
     pub software: String,
+    /// What it said that it holds.
+    pub holdings: Vec<Holding>,
 }
 
 macro_rules! ticket {
@@ -161,7 +163,7 @@ pub struct PeerForgot {
 pub struct ReadRoot {
     /// Goes back with the answer.
     pub ticket: RootTicket,
-    /// The own log.
+    /// The log: an own one, or a mirrored one that is longer than its writer says.
     pub log: LogName,
     /// Its epoch.
     pub epoch: u32,
@@ -331,8 +333,8 @@ pub enum Party {
 
 /// A log does not go on: the operator must see it.
 ///
-/// * [`RefusalCode::Fork`] and [`RefusalCode::Rollback`]: keep `notes` and `proof` for ever.
-///   Seen by [`Party::Us`] on an **own** log: make that log read-only at once, it is not the
+/// * What [contradicts](RefusalCode::contradicts) what was signed: keep `notes` and `proof` for
+///   ever. Seen by [`Party::Us`] on an **own** log: make that log read-only at once, it is not the
 ///   history that the other side holds. A successor epoch is opened by a person, never by the
 ///   machine.
 /// * [`RefusalCode::DiskFull`], [`RefusalCode::IndexBuilding`]: passes by itself.

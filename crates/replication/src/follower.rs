@@ -22,6 +22,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use evidence::checkpoint::Checkpoint;
+use evidence::hash::Hash;
 use evidence::log::LogName;
 use evidence::merkle::{Frontier, empty_root};
 use evidence::note::{Signer, Verifier};
@@ -34,6 +35,7 @@ use crate::message::{Entries, Head, Message, RefusalCode, Refused, Role};
 use crate::now::Now;
 use crate::queue::{LogId, Queue, Reason, Violation};
 use crate::status::{LogState, LogStatus};
+use greeting::Judged;
 
 /// A log of the peer that this office mirrors, as it is stored when the session begins.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct MirroredLog {
     pub frozen: Option<String>,
     /// The durable mirror.
     pub frontier: Frontier,
+    /// Leaf hash of its first record.
+    pub first: Option<Hash>,
     /// The newest accepted head, full note text.
     pub head: Option<String>,
     /// When it was received, wall clock in microseconds.
@@ -97,6 +101,10 @@ pub(crate) struct Follower {
     name: String,
     verifier: Verifier,
     closed_at: Option<u64>,
+    first: Option<Hash>,
+    /// What the writer says of a log that is shorter than what was co-signed, while the driver
+    /// reads the root to hold against it.
+    judging: Option<Judged>,
     keys: Arc<Cosigners>,
     limits: Arc<Limits>,
     phase: Phase,
@@ -135,6 +143,8 @@ impl Follower {
             id: LogId { slot, log: mirrored.log, epoch: mirrored.epoch, own: false },
             verifier: mirrored.verifier,
             closed_at: mirrored.closed_at,
+            first: mirrored.first,
+            judging: None,
             keys,
             limits,
             phase: Phase::Waiting,

@@ -1,6 +1,7 @@
 //! Opening signed heads, and the stable codes for what can be wrong with one.
 
 use evidence::checkpoint::Checkpoint;
+use evidence::hash::Hash;
 use evidence::log::LogName;
 use evidence::note::{NoteError, SignedNote, Verifier};
 use evidence::verify::HeadError;
@@ -44,6 +45,11 @@ pub(crate) fn own(mut reason: Reason, id: &LogId) -> Reason {
         );
     }
     reason
+}
+
+/// Whether two logs that should be one have different first records, by their leaf hashes.
+pub(crate) fn begins_anew(here: Option<Hash>, there: Option<Hash>) -> bool {
+    here.zip(there).is_some_and(|(here, there)| here != there)
 }
 
 /// Whether the note carries a signature under this name, made by whatever key.

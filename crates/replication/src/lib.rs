@@ -54,4 +54,4 @@ pub use now::Now;
 pub use origin::OwnLog;
 pub use relay::{Candidate, Offer, Schedule};
 pub use session::{ConfigError, Session, SessionConfig};
-pub use status::{LinkState, LogState, LogStatus, Status};
+pub use status::{LinkState, LogState, LogStatus, PeerClock, Status};

@@ -122,6 +122,9 @@ pub struct Holding {
     /// Of an origin's epoch behind the first: the note in which the key of the epoch before names
     /// this epoch's key ([`evidence::succession`]); `None` where that key was lost.
     pub succession: Option<String>,
+    /// Leaf hash of the first record, if there is one: tells a log that was begun anew from one
+    /// that went back. `None` from a peer that does not state it.
+    pub first: Option<Hash>,
 }
 
 impl Holding {
@@ -314,11 +317,17 @@ pub enum RefusalCode {
     Internal,
     /// The receiver builds its index and stores nothing meanwhile. Passes once it is built.
     IndexBuilding,
+    /// The log of its own writer begins anew, under the same key: it is empty, or its first record
+    /// is another one than the other side holds.
+    RecreatedLog,
+    /// The log of its own writer is a shorter beginning of what the other side holds: an old copy
+    /// of the journal was put back.
+    OldBackup,
 }
 
 impl RefusalCode {
     /// Every code, in the order of the numbers on the wire (first = 1).
-    pub const ALL: [RefusalCode; 13] = [
+    pub const ALL: [RefusalCode; 15] = [
         RefusalCode::UnknownLog,
         RefusalCode::BadSignature,
         RefusalCode::Gap,
@@ -332,6 +341,8 @@ impl RefusalCode {
         RefusalCode::DiskFull,
         RefusalCode::Internal,
         RefusalCode::IndexBuilding,
+        RefusalCode::RecreatedLog,
+        RefusalCode::OldBackup,
     ];
 
     /// The stable name.
@@ -351,7 +362,15 @@ impl RefusalCode {
             RefusalCode::DiskFull => "disk_full",
             RefusalCode::Internal => "internal",
             RefusalCode::IndexBuilding => "index_building",
+            RefusalCode::RecreatedLog => "recreated_log",
+            RefusalCode::OldBackup => "old_backup",
         }
+    }
+
+    /// The code of this stable name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<RefusalCode> {
+        RefusalCode::ALL.into_iter().find(|code| code.as_str() == name)
     }
 
     /// Whether a refused log goes on by itself on the same link, as soon as the follower states
@@ -359,6 +378,25 @@ impl RefusalCode {
     #[must_use]
     pub fn is_temporary(self) -> bool {
         matches!(self, RefusalCode::DiskFull | RefusalCode::IndexBuilding)
+    }
+
+    /// Whether it says that the log of a writer is not the one that it signed before. A log of
+    /// which its own office finds this accepts no more records in that epoch.
+    #[must_use]
+    pub fn contradicts(self) -> bool {
+        matches!(
+            self,
+            RefusalCode::Fork
+                | RefusalCode::Rollback
+                | RefusalCode::RecreatedLog
+                | RefusalCode::OldBackup
+        )
+    }
+
+    /// Whether it says more exactly what [`RefusalCode::Rollback`] says: the writer only sees that
+    /// it is shorter, the mirror can compare.
+    pub(crate) fn refines_rollback(self) -> bool {
+        matches!(self, RefusalCode::RecreatedLog | RefusalCode::OldBackup)
     }
 }
 
@@ -378,7 +416,8 @@ mod tests {
         assert_eq!(
             names.join(" "),
             "unknown_log bad_signature gap fork rollback wrong_key duplicate_office \
-             incompatible_version not_enrolled damaged disk_full internal index_building"
+             incompatible_version not_enrolled damaged disk_full internal index_building \
+             recreated_log old_backup"
         );
     }
 

@@ -28,7 +28,7 @@ use crate::message::{Holding, RefusalCode, Refused, Role};
 use crate::now::Now;
 use crate::pace::Pace;
 use crate::queue::{LogId, Queue, Reason, Violation};
-use crate::status::{LogState, LogStatus};
+use crate::status::{LogState, LogStatus, PeerClock};
 
 /// A log this office writes and the peer may mirror, as it stands when the session begins.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct OwnLog {
     pub size: u64,
     /// Root over them.
     pub root: Hash,
+    /// Leaf hash of the first one.
+    pub first: Option<Hash>,
     /// The note in which the key of the epoch before names this one's, to show to the peer.
     pub succession: Option<String>,
     /// The key of this closed epoch is lost: no head of it can be signed any more.
@@ -114,6 +116,9 @@ pub(crate) struct Origin {
     phase: Phase,
     size: u64,
     root_at_start: Hash,
+    first: Option<Hash>,
+    /// The follower's first record is another one.
+    begins_anew: bool,
     claims: Vec<Claim>,
     comparing: Option<u64>,
     /// The follower's durable position.
@@ -123,6 +128,7 @@ pub(crate) struct Origin {
     /// Largest head the follower accepted.
     accepted: Option<u64>,
     accepted_at: Option<Now>,
+    clock: Option<PeerClock>,
     head: Option<SentHead>,
     /// Serial and size of the head being signed.
     signing: Option<(u64, u64)>,
@@ -157,12 +163,15 @@ impl Origin {
             phase: Phase::Waiting,
             size: own.size,
             root_at_start: own.root,
+            first: own.first,
+            begins_anew: false,
             claims: Vec::new(),
             comparing: None,
             held: 0,
             sent: 0,
             accepted: None,
             accepted_at: None,
+            clock: None,
             head: None,
             signing: None,
             reading: None,
@@ -210,7 +219,13 @@ impl Origin {
             root: self.root_at_start,
             head: None,
             succession: self.succession.clone(),
+            first: self.first,
         }
+    }
+
+    /// The follower's clock, as its last cosignature showed it.
+    pub(crate) fn clock(&self) -> Option<PeerClock> {
+        self.clock
     }
 
     /// The peer's hello names the log.
@@ -255,15 +270,11 @@ impl Origin {
             self.phase = Phase::Finished;
             return;
         }
+        // Only refines what a signed head proves: a bare word of the other office stops nothing.
+        self.begins_anew = head::begins_anew(self.first, holding.first);
         if covered > self.size {
-            let text = format!(
-                "the other office co-signed {covered} records of {}, this office holds {}: its \
-                 journal was restored or lost its end; pull the missing records back and open a \
-                 successor epoch",
-                self.id.log, self.size
-            );
-            let notes = signed.map(|(_, note)| note);
-            return self.stop(Reason::new(RefusalCode::Rollback, text).with_notes(notes), q);
+            let reason = self.shorter(covered);
+            return self.stop(reason.with_notes(signed.map(|(_, note)| note)), q);
         }
         self.held = holding.size;
         self.sent = holding.size;
@@ -292,6 +303,25 @@ impl Origin {
         }));
     }
 
+    /// The follower co-signed more than is here.
+    fn shorter(&self, covered: u64) -> Reason {
+        let LogId { log, .. } = &self.id;
+        if self.begins_anew || self.size == 0 {
+            let text = format!(
+                "this office signed {covered} records of {log}, and the {} that are here begin \
+                 anew: the journal was made anew under the same key",
+                self.size
+            );
+            return Reason::new(RefusalCode::RecreatedLog, text);
+        }
+        let text = format!(
+            "the other office co-signed {covered} records of {log}, this office holds {}: its \
+             journal went back or lost its end; go on in a successor epoch",
+            self.size
+        );
+        Reason::new(RefusalCode::Rollback, text)
+    }
+
     pub(crate) fn root_read(
         &mut self,
         ticket: &RootTicket,
@@ -312,6 +342,14 @@ impl Origin {
             return Ok(());
         }
         let reason = match claim.note {
+            Some(note) if self.begins_anew => {
+                let text = format!(
+                    "the {} records of {} here begin with another one than the {} that this office \
+                     signed: the journal was made anew under the same key",
+                    self.size, self.id.log, claim.size
+                );
+                Reason::new(RefusalCode::RecreatedLog, text).with_notes([note])
+            }
             Some(note) => {
                 let text = format!(
                     "the first {} records of {} here are not the ones whose head this office \
@@ -345,7 +383,9 @@ impl Origin {
 
     /// The peer does not go on with the log.
     pub(crate) fn on_refused(&mut self, message: &Refused, q: &mut Queue) {
-        if matches!(self.phase, Phase::Stopped { .. } | Phase::Finished) {
+        let refines = message.code.refines_rollback()
+            && matches!(self.phase, Phase::Stopped { code: RefusalCode::Rollback, .. });
+        if !refines && matches!(self.phase, Phase::Stopped { .. } | Phase::Finished) {
             return;
         }
         let text = message.text.clone();

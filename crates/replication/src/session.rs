@@ -333,7 +333,13 @@ impl Session {
             .chain(self.followers.iter().map(|f| f.status(now)))
             .chain(self.not_taken.iter().cloned())
             .collect();
-        let is = |wanted: fn(&LogState) -> bool| logs.iter().any(|l| wanted(&l.state));
+        // An epoch that is over and was refused does not hold back the one that goes on.
+        let is_over = |l: &LogStatus| {
+            let later = |o: &LogStatus| (&o.log, o.role) == (&l.log, l.role) && o.epoch > l.epoch;
+            matches!(l.state, LogState::Stopped { .. }) && logs.iter().any(later)
+        };
+        let counted = || logs.iter().filter(|log| !is_over(log));
+        let is = |wanted: fn(&LogState) -> bool| counted().any(|l| wanted(&l.state));
         let silent = self.greeted.is_some()
             && now.mono > self.heard.saturating_add(2 * self.limits.ping_interval);
         let link = match &self.closed {
@@ -353,6 +359,7 @@ impl Session {
             link,
             heard_at: self.heard_unix,
             round_trip: self.round_trip,
+            clock: self.origins.iter().filter_map(Origin::clock).max_by_key(|clock| clock.at),
             logs,
         };
         match &self.closed {
@@ -432,6 +439,7 @@ impl Session {
             office: hello.office.clone(),
             instance: hello.instance,
             software: clean(&hello.software, 64),
+            holdings: hello.holdings.clone(),
         };
         self.queue.push(Action::Greeted(greeted.clone()));
         self.greeted = Some(greeted);

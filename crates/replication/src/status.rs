@@ -3,6 +3,7 @@
 use evidence::log::LogName;
 
 use crate::message::{RefusalCode, Role};
+use crate::now::Now;
 
 /// Snapshot of a session. Every time is the wall clock in microseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +18,38 @@ pub struct Status {
     pub heard_at: Option<i64>,
     /// Last measured round trip of a ping, microseconds.
     pub round_trip: Option<u64>,
+    /// The peer's clock, as its last cosignature showed it. Noted, never a reason to refuse.
+    pub clock: Option<PeerClock>,
     /// One entry per log and epoch, own ones first, in the order of the configuration.
     pub logs: Vec<LogStatus>,
+}
+
+/// One reading of the peer's clock, taken from the time in a cosignature: it was made between the
+/// moment at which the head went out and that at which the answer came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerClock {
+    /// When it was read, wall clock here in microseconds since 1970.
+    pub at: i64,
+    /// How far the peer's clock is ahead of ours, microseconds; negative: behind.
+    pub ahead: i64,
+    /// The true difference lies within so many microseconds of `ahead`.
+    pub within: u64,
+}
+
+impl PeerClock {
+    /// A reading of `seconds` since 1970, asked for at `sent` and answered at `now`.
+    pub(crate) fn read(seconds: u64, sent: u64, now: Now) -> PeerClock {
+        let waited = now.mono.saturating_sub(sent);
+        // Whole seconds are sent: the clock stood half a second later, on average.
+        let stood = i64::try_from(seconds).unwrap_or(i64::MAX / 2_000_000);
+        let stood = stood.saturating_mul(1_000_000).saturating_add(500_000);
+        let middle = now.unix.saturating_sub(i64::try_from(waited / 2).unwrap_or(0));
+        PeerClock {
+            at: now.unix,
+            ahead: stood.saturating_sub(middle),
+            within: waited / 2 + 500_000,
+        }
+    }
 }
 
 /// State of a link.

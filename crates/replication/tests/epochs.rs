@@ -12,7 +12,7 @@ use evidence::note::Signer;
 use evidence::succession::Succession;
 use replication::{
     Action, Close, EpochRefused, Fault, Head, Hello, Holding, LinkState, LogState, Message,
-    PROTOCOL, RefusalCode, Refused, Role, Session,
+    PROTOCOL, Party, RefusalCode, Refused, Role, Session,
 };
 use support::bench::{LOG, head_of, holding, note, prefix, region};
 use support::office::{Mirror, Office, Stored, log_signer_of, succession};
@@ -315,9 +315,13 @@ fn a_session_ends_when_its_own_office_opens_an_epoch() {
 }
 
 fn hello(holdings: Vec<Holding>) -> Message {
+    hello_of("KZ-75", holdings)
+}
+
+fn hello_of(office: &str, holdings: Vec<Holding>) -> Message {
     Message::Hello(Hello {
         protocol: PROTOCOL,
-        office: "KZ-75".to_owned(),
+        office: office.to_owned(),
         instance: [201; 16],
         software: "other 1".to_owned(),
         holdings,
@@ -327,14 +331,81 @@ fn hello(holdings: Vec<Holding>) -> Message {
     })
 }
 
-#[test]
-fn without_a_successor_a_shorter_epoch_is_a_rollback() {
-    let stored = region(20, 1);
-    let mut there = End::new(vec![writer(1, prefix(&stored, 12))], "KZ");
-    let mut here = centre(&stored, 20, 20, false);
+/// What the writer finds, what the mirror tells it, and what the mirror finds, where the writer has
+/// `stored` and the mirror the first 20 records of another history.
+fn judged(stored: Stored) -> [Vec<RefusalCode>; 3] {
+    let mut there = End::new(vec![writer(1, stored)], "KZ");
+    let mut here = centre(&region(20, 1), 20, 20, false);
     run(&mut there, &mut here);
-    assert!(there.faults.iter().any(|f| f.code == RefusalCode::Rollback && f.own));
-    assert!(here.faults.iter().any(|f| f.code == RefusalCode::Rollback && !f.own));
+    assert_eq!(
+        here.epochs[0].mirrors[&name(LOG)].stored.size(),
+        20,
+        "nothing else enters the mirror"
+    );
+    let codes = |faults: &[Fault], by| -> Vec<_> {
+        faults.iter().filter(|f| f.found_by == by).map(|f| f.code).collect()
+    };
+    assert!(there.faults.iter().all(|f| f.own) && here.faults.iter().all(|f| !f.own));
+    [
+        codes(&there.faults, Party::Us),
+        codes(&there.faults, Party::Peer),
+        codes(&here.faults, Party::Us),
+    ]
+}
+
+#[test]
+fn without_a_successor_a_shorter_epoch_is_an_old_backup_on_both_sides() {
+    let [own, told, found] = judged(prefix(&region(20, 1), 12));
+    assert_eq!(own, [RefusalCode::Rollback], "the writer sees only that it is shorter");
+    assert_eq!((told, found), (vec![RefusalCode::OldBackup], vec![RefusalCode::OldBackup]));
+}
+
+#[test]
+fn a_shorter_epoch_that_went_on_otherwise_is_a_rollback() {
+    let mut stored = prefix(&region(20, 1), 12);
+    stored.push(support::record(&name(LOG), 1, 12, 999));
+    let [own, told, found] = judged(stored);
+    assert_eq!((own, found), (vec![RefusalCode::Rollback], vec![RefusalCode::Rollback]));
+    assert!(told.is_empty(), "the same word adds nothing");
+}
+
+#[test]
+fn an_epoch_that_begins_anew_is_told_from_a_fork_whatever_its_length() {
+    for size in [0, 5, 20, 30] {
+        let [own, _, found] = judged(region(size, 500));
+        assert_eq!(own, [RefusalCode::RecreatedLog], "{size} records");
+        assert_eq!(found, [RefusalCode::RecreatedLog], "{size} records");
+    }
+    let mut stored = prefix(&region(20, 1), 12);
+    (12..30).for_each(|seq| stored.push(support::record(&name(LOG), 1, seq, 900 + seq)));
+    assert_eq!(judged(stored)[0], [RefusalCode::Fork], "the same beginning");
+}
+
+/// A bare word about the first record refuses nothing: only what was signed counts for the writer.
+#[test]
+fn a_mirror_that_names_another_first_record_does_not_stop_the_writer() {
+    let stored = region(20, 1);
+    let mut there = End::new(vec![writer(1, stored.clone())], "KZ");
+    there.say(hello_of(
+        "KZ",
+        vec![Holding {
+            first: Some([9; 32]),
+            ..holding(&prefix(&stored, 12), Role::Follower, Some(note(12, stored.root_at(12))))
+        }],
+    ));
+    assert!(there.faults.is_empty(), "{:?}", there.faults);
+}
+
+/// A closed epoch that is refused does not hold back the one that goes on.
+#[test]
+fn a_fork_of_an_epoch_that_is_over_leaves_the_link_live() {
+    let (mut there, mut here) = (restored(region(20, 9), 5), centre(&region(20, 1), 20, 20, true));
+    run(&mut there, &mut here);
+    assert!(here.faults.iter().any(|f| (f.epoch, f.code) == (1, RefusalCode::Fork)));
+    let status = here.session.status(at(1));
+    let stopped = |log: &&replication::LogStatus| matches!(log.state, LogState::Stopped { .. });
+    assert_eq!(status.logs.iter().filter(stopped).count(), 1, "{status:?}");
+    assert_eq!(status.link, LinkState::Live, "{status:?}");
 }
 
 #[test]
@@ -357,6 +428,7 @@ fn no_epoch_is_taken_up_of_a_foreign_log_or_behind_one_that_is_known() {
         root: empty_root(),
         head: None,
         succession: None,
+        first: None,
     };
     let holdings = vec![
         holding("kz-10", 2, Role::Origin),

@@ -24,7 +24,8 @@ fn a_writer_behind_its_own_signed_head_stops_and_says_rollback() {
 
 #[test]
 fn a_writer_with_another_history_stops_and_says_fork() {
-    let held = region(12, 99);
+    let mut held = prefix(&region(20, 1), 4);
+    (4..12).for_each(|seq| held.push(support::record(&name(LOG), 1, seq, 99 + seq)));
     let mut bench = Bench::new(writer(region(20, 1)), "KZ");
     let head = note(12, held.root());
     bench.hello("KZ", vec![holding(&held, Role::Follower, Some(head.clone()))]);

@@ -82,6 +82,10 @@ pub struct Metrics {
     commands: Counter<u64>,
     command_time: Histogram<f64>,
     link_up: Gauge<u64>,
+    link_state: Gauge<u64>,
+    link_reason: Gauge<u64>,
+    silence: Gauge<u64>,
+    clock_ahead: Gauge<f64>,
     replication_sent: Counter<u64>,
     replication_bytes: Counter<u64>,
     head_age: Gauge<f64>,
@@ -116,6 +120,10 @@ impl Metrics {
             commands: counter(meter, &names::COMMANDS),
             command_time: times(meter, &names::COMMAND_TIME),
             link_up: gauge(meter, &names::LINK_UP),
+            link_state: gauge(meter, &names::LINK_STATE),
+            link_reason: gauge(meter, &names::LINK_REASON),
+            silence: gauge(meter, &names::SILENCE),
+            clock_ahead: seconds(meter, &names::CLOCK_AHEAD),
             replication_sent: counter(meter, &names::REPLICATION_SENT),
             replication_bytes: counter(meter, &names::REPLICATION_BYTES),
             head_age: seconds(meter, &names::HEAD_AGE),
@@ -187,6 +195,29 @@ impl Metrics {
     /// The link to this office is live, or it is anything else.
     pub fn link_up(&self, office: &str, up: bool) {
         self.link_up.record(u64::from(up), &[of(office)]);
+    }
+
+    /// Whether the link to this office is in this state, one of a fixed set of words.
+    pub fn link_state(&self, office: &str, state: &'static str, is_it: bool) {
+        self.link_state.record(u64::from(is_it), &[of(office), KeyValue::new(names::WHAT, state)]);
+    }
+
+    /// Whether the link to this office is refused or read-only for this reason, one of a fixed set
+    /// of words.
+    pub fn link_reason(&self, office: &str, reason: &'static str, is_it: bool) {
+        let labels = [of(office), KeyValue::new(names::REASON, reason)];
+        self.link_reason.record(u64::from(is_it), &labels);
+    }
+
+    /// Whether this office has been silent for too long.
+    pub fn silent(&self, office: &str, alarm: bool) {
+        self.silence.record(u64::from(alarm), &[of(office)]);
+    }
+
+    /// How far this office's clock is ahead of ours, microseconds; negative: behind.
+    #[allow(clippy::cast_precision_loss)] // a difference of clocks, shown in seconds
+    pub fn clock_ahead(&self, office: &str, ahead: i64) {
+        self.clock_ahead.record(ahead as f64 / 1e6, &[of(office)]);
     }
 
     /// A batch was read to be sent: its records and their bytes before compression.

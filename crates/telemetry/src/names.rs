@@ -90,6 +90,18 @@ metrics! {
     LINK_UP = Gauge "adal.replication.link.up" ["{link}"]
         "1 while the link to an office is live, which needs a recent signed head that is wholly \
          held, else 0." (OFFICE);
+    LINK_STATE = Gauge "adal.replication.link.state" ["{link}"]
+        "1 for the state that the link to an office is in, 0 for every other: live, catching up, \
+         connecting, silent since, refused, read-only, never connected." (OFFICE, WHAT);
+    LINK_REASON = Gauge "adal.replication.link.reason" ["{link}"]
+        "1 while the link to an office is refused or read-only for this reason, 0 once it is not \
+         any more." (OFFICE, REASON);
+    SILENCE = Gauge "adal.replication.silence.alarm" ["{alarm}"]
+        "1 while an office has been silent for longer than replication.silence_alarm_ms, or was \
+         enrolled so long ago and never linked, else 0." (OFFICE);
+    CLOCK_AHEAD = Gauge "adal.replication.clock.ahead" ["s"]
+        "How far the clock of an office is ahead of ours, negative if it is behind; exact to the \
+         round trip and half a second." (OFFICE);
     REPLICATION_SENT = Counter "adal.replication.sent" ["{record}"]
         "Records read to be sent to other offices, repeated ones included." (FLOW);
     REPLICATION_BYTES = Counter "adal.replication.bytes" ["By"]

@@ -249,6 +249,10 @@ mod tests {
         metrics.records_opened(1);
         metrics.command(Outcome::Refused, second);
         metrics.link_up("KZ-75", true);
+        metrics.link_state("KZ-75", "live", true);
+        metrics.link_reason("KZ-75", "fork", false);
+        metrics.silent("KZ-75", false);
+        metrics.clock_ahead("KZ-75", -1_000_000);
         metrics.batch_sent(Flow::Up, 10, 900);
         metrics.head("KZ-75", Flow::Up, Duration::from_secs(1_767_225_600), second);
         metrics.lag("KZ-75", Flow::Down, 7);

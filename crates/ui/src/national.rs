@@ -32,6 +32,8 @@ pub enum LinkState {
     Silent,
     /// Heard from, and refused (fork, rollback, wrong certificate): an operator must look.
     Refused,
+    /// A log that the centre writes for it accepts no more records: an operator must look.
+    ReadOnly,
     /// Enrolled, never heard from.
     NeverSeen,
 }
@@ -44,6 +46,7 @@ impl LinkState {
             Self::Connecting => Text::Connecting,
             Self::Silent => Text::Silent,
             Self::Refused => Text::Refused,
+            Self::ReadOnly => Text::ReadOnly,
             Self::NeverSeen => Text::NeverSeen,
         }
     }
@@ -56,6 +59,7 @@ impl LinkState {
             Self::Connecting => ("fair", "◌"),
             Self::Silent => ("poor", "○"),
             Self::Refused => ("poor", "✕"),
+            Self::ReadOnly => ("poor", "✕"),
             Self::NeverSeen => ("none", "–"),
         }
     }
@@ -154,6 +158,14 @@ pub struct OfficeLine {
     pub names: [String; 3],
     /// How the centre hears from it.
     pub state: LinkState,
+    /// Since when it is silent, microseconds since 1970; shown for [`LinkState::Silent`].
+    pub since: Option<i64>,
+    /// Why it is refused or read-only, e.g. `fork`; empty otherwise.
+    pub reason: String,
+    /// What that means, for whoever rests on it with the pointer; empty if there is nothing to say.
+    pub meaning: String,
+    /// It has been silent for too long, or was enrolled long ago and never linked.
+    pub is_silence_alarm: bool,
     /// Seconds since the newest head that the office signed and the centre has; `None` = no head.
     pub head_age_seconds: Option<u64>,
     /// Records its newest signed head names that the centre does not hold; `None` = not known.
@@ -223,7 +235,9 @@ struct OfficeRow<'a> {
     name: &'a str,
     class: &'static str,
     sign: &'static str,
-    state: &'static str,
+    state: String,
+    meaning: &'a str,
+    alarm: &'static str,
     age: String,
     lag: String,
     held: String,
@@ -264,7 +278,7 @@ pub fn national_page(view: &NationalView, lang: Lang) -> Result<String, PageErro
         as_of: moment(view.as_of, &view.zone, lang),
         refresh_seconds: view.refresh_seconds,
         refresh_span: span(view.refresh_seconds.into(), lang),
-        offices: view.offices.iter().map(|office| office_row(office, lang)).collect(),
+        offices: view.offices.iter().map(|office| office_row(office, &view.zone, lang)).collect(),
         overdue: late.iter().map(|office| overdue_row(office, lang)).collect(),
         overdue_all: cells(sums, lang),
         overdue_total: number(sums.iter().sum()),
@@ -284,7 +298,18 @@ fn name(office: &OfficeLine, lang: Lang) -> &str {
         .map_or("", String::as_str)
 }
 
-fn office_row(office: &OfficeLine, lang: Lang) -> OfficeRow<'_> {
+/// The state in words: `refused: fork`, `silent since 2024-03-01 05:00:00 UTC+05:00`.
+fn state(office: &OfficeLine, zone: &str, lang: Lang) -> String {
+    let word = office.state.text().in_lang(lang);
+    let since = office.since.filter(|_| office.state == LinkState::Silent);
+    match since.and_then(|at| moment(at, zone, lang)) {
+        Some(since) => format!("{} {}", Text::SilentSince.in_lang(lang), since.shown),
+        None if office.reason.is_empty() => word.to_owned(),
+        None => format!("{word}: {}", office.reason),
+    }
+}
+
+fn office_row<'a>(office: &'a OfficeLine, zone: &str, lang: Lang) -> OfficeRow<'a> {
     let (class, sign) = office.state.mark();
     let (signed_class, signed_sign, signed) = office.cosignatures.mark(lang);
     let unless = |text: Text| text.in_lang(lang).to_owned();
@@ -293,7 +318,9 @@ fn office_row(office: &OfficeLine, lang: Lang) -> OfficeRow<'_> {
         name: name(office, lang),
         class,
         sign,
-        state: office.state.text().in_lang(lang),
+        state: state(office, zone, lang),
+        meaning: &office.meaning,
+        alarm: if office.is_silence_alarm { Text::CosignaturesAlarm.in_lang(lang) } else { "" },
         age: office.head_age_seconds.map_or_else(|| unless(Text::NoHead), |age| span(age, lang)),
         lag: office.lag.map_or_else(|| unless(Text::Unknown), number),
         held: number(office.held),
@@ -330,6 +357,10 @@ mod tests {
             code: code.into(),
             names: [String::new(), name.into(), format!("{name} (en)")],
             state,
+            since: None,
+            reason: String::new(),
+            meaning: String::new(),
+            is_silence_alarm: false,
             head_age_seconds: Some(7),
             lag: Some(1_204),
             held: 98_765,
@@ -398,6 +429,29 @@ mod tests {
         assert_eq!(name(&view.offices[1], Lang::Kk), "KZ-10");
         let en = national_page(&view, Lang::En).unwrap();
         assert!(en.contains("(en)") && en.contains("catching up"));
+    }
+
+    #[test]
+    fn the_state_has_its_reason_its_time_and_its_alarm() {
+        let mut view = view();
+        let fork = office("KZ-71", "", LinkState::Refused);
+        let meaning = "two <histories>".to_owned();
+        view.offices.push(OfficeLine { reason: "fork".into(), meaning, ..fork });
+        let silent = office("KZ-27", "", LinkState::Silent);
+        let since = Some(1_709_251_200_000_000);
+        view.offices.push(OfficeLine { since, is_silence_alarm: true, ..silent });
+        view.offices[1].cosignatures = Cosignatures::Complete;
+        let page = national_page(&view, Lang::En).unwrap();
+        for part in [
+            "refused: fork",
+            "title=\"two &#60;histories&#62;\"",
+            "silent since 2024-03-01 05:00:00 UTC+05:00",
+        ] {
+            assert!(page.contains(part), "{part:?} is missing");
+        }
+        assert_eq!(page.matches("ALARM").count(), 1);
+        let ru = national_page(&view, Lang::Ru).unwrap();
+        assert!(ru.contains("отказано: fork") && ru.contains("молчит с 01.03.2024"));
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub enum Text {
     Connecting,
     Silent,
     Refused,
+    ReadOnly,
+    SilentSince,
     NeverSeen,
     Overdue,
     OverdueHelp,
@@ -131,6 +133,8 @@ impl Text {
             | Self::Connecting
             | Self::Silent
             | Self::Refused
+            | Self::ReadOnly
+            | Self::SilentSince
             | Self::NeverSeen => self.office(),
             _ => self.work(),
         }
@@ -199,6 +203,8 @@ impl Text {
             Self::CatchingUp => ["қуып жетуде", "догоняет", "catching up"],
             Self::Connecting => ["қосылуда", "соединяется", "connecting"],
             Self::Silent => ["үнсіз", "молчит", "silent"],
+            Self::ReadOnly => ["тек оқуға", "только чтение", "read-only"],
+            Self::SilentSince => ["үнсіз, мына уақыттан бері:", "молчит с", "silent since"],
             Self::Refused => ["қабылданбады", "отказано", "refused"],
             _ => ["әлі хабарласпаған", "ещё не выходило на связь", "never seen"],
         }

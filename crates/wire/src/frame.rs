@@ -208,6 +208,7 @@ fn encode_holding(holding: m::Holding) -> pb::Holding {
         root: holding.root.to_vec(),
         head: holding.head,
         succession: holding.succession,
+        first: holding.first.map(|first| first.to_vec()),
     }
 }
 
@@ -225,6 +226,10 @@ fn decode_holding(holding: pb::Holding) -> Result<m::Holding, FrameError> {
         root: hash(&holding.root, "hello.holdings.root")?,
         head: holding.head,
         succession: holding.succession,
+        first: match &holding.first {
+            Some(first) => Some(hash(first, "hello.holdings.first")?),
+            None => None,
+        },
     })
 }
 
@@ -243,6 +248,8 @@ fn encode_code(code: m::RefusalCode) -> pb::RefusalCode {
         m::RefusalCode::DiskFull => pb::RefusalCode::DiskFull,
         m::RefusalCode::Internal => pb::RefusalCode::Internal,
         m::RefusalCode::IndexBuilding => pb::RefusalCode::IndexBuilding,
+        m::RefusalCode::RecreatedLog => pb::RefusalCode::RecreatedLog,
+        m::RefusalCode::OldBackup => pb::RefusalCode::OldBackup,
     }
 }
 
@@ -261,6 +268,8 @@ fn decode_code(code: pb::RefusalCode) -> m::RefusalCode {
         pb::RefusalCode::Damaged => m::RefusalCode::Damaged,
         pb::RefusalCode::DiskFull => m::RefusalCode::DiskFull,
         pb::RefusalCode::IndexBuilding => m::RefusalCode::IndexBuilding,
+        pb::RefusalCode::RecreatedLog => m::RefusalCode::RecreatedLog,
+        pb::RefusalCode::OldBackup => m::RefusalCode::OldBackup,
         pb::RefusalCode::Internal | pb::RefusalCode::Unspecified => m::RefusalCode::Internal,
     }
 }
@@ -309,7 +318,8 @@ mod tests {
         let role = if dice.below(2) == 0 { m::Role::Origin } else { m::Role::Follower };
         let (epoch, size) = (dice.next() as u32, dice.next());
         let (root, head, succession) = (hash_of(dice), maybe(dice), maybe(dice));
-        m::Holding { log: name(dice), epoch, role, size, root, head, succession }
+        let first = (dice.below(2) == 0).then(|| hash_of(dice));
+        m::Holding { log: name(dice), epoch, role, size, root, head, succession, first }
     }
 
     fn witnessed(dice: &mut Dice) -> m::WitnessedHead {

@@ -11,7 +11,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use node::alarms::{self, EvidenceLine};
 use node::grpc::sync::{self, LinkWord};
+use node::link::state::RefusalCode;
 use node::office::SharedOffice;
+use node::situations::{self, Names, Situation};
 use node::supervisor::OnEnd;
 use projection::Table;
 use projection::rows::{OverdueRow, Summary};
@@ -104,10 +106,15 @@ fn offices(
     let (evidence, now) = (alarms::lines(office, lines.values()), office.clock.now());
     let line = |row: &projection::rows::OfficeRow| {
         let line = sync::office_line(office, &row.code, &lines);
+        let reason = line.state.and_then(|state| state.reason);
         OfficeLine {
             code: row.code.clone(),
             names: [row.name_kk.clone(), row.name_ru.clone(), row.name_en.clone()],
             state: line.state.map_or(LinkState::NeverSeen, |state| link_state(state.word)),
+            since: line.state.and_then(|state| state.since),
+            reason: reason.map_or("", RefusalCode::as_str).to_owned(),
+            meaning: meaning(row, reason),
+            is_silence_alarm: !line.alarm.is_empty(),
             head_age_seconds: line.head_age_ms.map(|age| age / 1_000),
             lag: line.lag,
             held: line.held,
@@ -116,6 +123,14 @@ fn offices(
         }
     };
     summary.offices.iter().map(line).collect()
+}
+
+/// What the reason of a refusal means, in the words of `adal sync explain`.
+fn meaning(row: &projection::rows::OfficeRow, reason: Option<RefusalCode>) -> String {
+    let Some(situation) = reason.and_then(Situation::of) else { return String::new() };
+    let log = row.code.to_ascii_lowercase();
+    let names = Names { writer: &row.code, mirror: "KZ", log: &log };
+    format!("{}: {}", situation.title, situations::fill(situation.meaning, &names))
 }
 
 fn cosignatures(lines: &[EvidenceLine], code: &str, now: i64) -> Cosignatures {
@@ -136,6 +151,7 @@ fn link_state(word: LinkWord) -> LinkState {
         LinkWord::Connecting => LinkState::Connecting,
         LinkWord::SilentSince => LinkState::Silent,
         LinkWord::Refused => LinkState::Refused,
+        LinkWord::ReadOnly => LinkState::ReadOnly,
         LinkWord::NeverConnected => LinkState::NeverSeen,
     }
 }

@@ -176,6 +176,7 @@ mod tests {
              --name-kk B --name-ru C",
             "adal record contact --channel call --topic other",
             "adal sync status",
+            "adal sync explain KZ-75 --evidence kept --json",
             "adal evidence compare their-head",
             "adal evidence export --log kz-75 --epoch 1 --out bundle --tiles --leaves 0-9",
             "adal evidence export --log kz-75 --out bundle --from-checkpoint their-head",

@@ -21,6 +21,18 @@ pub struct Cell {
 pub type Row = Vec<(&'static str, Cell)>;
 
 impl Cell {
+    /// What people read.
+    #[must_use]
+    pub fn people(&self) -> &str {
+        &self.people
+    }
+
+    /// What programs read.
+    #[must_use]
+    pub fn program(&self) -> &Value {
+        &self.program
+    }
+
     /// A text; an empty one is `null` for programs and a dash for people.
     pub fn text(text: impl AsRef<str>) -> Self {
         let text = text.as_ref();
@@ -46,6 +58,15 @@ impl Cell {
     #[must_use]
     pub fn known(number: Option<u64>) -> Self {
         number.map_or_else(|| Self { people: "?".to_owned(), program: Value::Null }, Self::number)
+    }
+
+    /// A difference that may be unknown and may be negative.
+    #[must_use]
+    pub fn difference(number: Option<i64>) -> Self {
+        number.map_or_else(Self::none, |number| Self {
+            people: number.to_string(),
+            program: Value::from(number),
+        })
     }
 
     /// A number with decimals.

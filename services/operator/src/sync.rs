@@ -1,5 +1,7 @@
 //! `adal sync`: the state of replication, never better than the facts.
 
+mod explain;
+
 use clap::Subcommand;
 use wire::pb::Instant;
 use wire::pb::operator::v1 as pb;
@@ -16,8 +18,12 @@ pub enum SyncCommand {
                             log those that the other side has not acknowledged, of a mirrored \
                             one those of its newest signed head that are not here yet. A link \
                             is `live` only on a recent signed head that is wholly held; a \
-                            question mark is what this office does not know.")]
+                            question mark is what this office does not know. Why a link is \
+                            refused, read-only or silent, and what to do: `adal sync explain \
+                            OFFICE`.")]
     Status,
+    /// What is wrong with the link to one office, and what both sides do about it
+    Explain(explain::ExplainArgs),
 }
 
 /// Carries out one of them.
@@ -25,15 +31,42 @@ pub enum SyncCommand {
 /// # Errors
 /// The node refused or could not be reached.
 pub async fn run(command: &SyncCommand, way: &Way, output: Output) -> Outcome {
-    let SyncCommand::Status = command;
+    match command {
+        SyncCommand::Status => status(way, output).await,
+        SyncCommand::Explain(args) => explain::run(args, way, output).await,
+    }
+}
+
+async fn status(way: &Way, output: Output) -> Outcome {
     let mut client = way.operator().await?;
     let status = client.sync_status(pb::SyncStatusRequest {}).await?.into_inner();
-    output.table(&rows(&status), "this office has no link: no office is enrolled")?;
+    let empty = "this office has no link: no office is enrolled";
+    if output.is_json() {
+        output.table(&rows(&status), empty)?;
+    } else {
+        output.table(&links(&status), empty)?;
+        output.table(&logs(&status), "no log is shared yet")?;
+    }
     if !status.evidence.is_empty() {
         output.table(&evidence(&status), "")?;
     }
     for line in status.evidence.iter().filter(|line| !line.alarm.is_empty()) {
         output.note(&format!("ALARM {}: {}", line.log, crate::errors::one_line(&line.alarm)))?;
+    }
+    for link in &status.links {
+        let (peer, line) = (&link.peer, crate::errors::one_line);
+        if !link.alarm.is_empty() {
+            output.note(&format!("ALARM {peer}: {}", line(&link.alarm)))?;
+        }
+        for log in link.logs.iter().filter(|log| !log.refused.is_empty()) {
+            output.note(&format!("{peer} {}: {}", log.log, line(&log.refused)))?;
+        }
+        if !link.clock.is_empty() {
+            output.note(&format!("{peer}: {}", line(&link.clock)))?;
+        }
+        if !link.reason.is_empty() {
+            output.note(&format!("{peer}: what to do: adal sync explain {peer}"))?;
+        }
     }
     for link in status.links.iter().filter(|link| !link.last_error.is_empty()) {
         output.note(&format!("{}: {}", link.peer, crate::errors::one_line(&link.last_error)))?;
@@ -41,7 +74,71 @@ pub async fn run(command: &SyncCommand, way: &Way, output: Output) -> Outcome {
     Ok(())
 }
 
-/// One row for every log of every link; a link without logs has one too.
+/// The state of a link in words, as everywhere.
+fn state(link: &pb::LinkStatus) -> String {
+    match (link.reason.is_empty(), link.since.as_ref()) {
+        (false, _) => format!("{}: {}", link.state, link.reason),
+        (true, Some(at)) if link.state == "silent since" => {
+            let seconds = Instant { nanos: 0, ..*at };
+            format!("{} {}", link.state, Cell::time(Some(&seconds)).people())
+        }
+        _ => link.state.clone(),
+    }
+}
+
+/// For people: one row for every link.
+fn links(status: &pb::SyncStatusResponse) -> Vec<Row> {
+    let at = status.at.as_ref();
+    let row = |link: &pb::LinkStatus| {
+        let says = match (link.alarm.is_empty(), link.reason.is_empty()) {
+            (false, _) => "ALARM, see below",
+            (true, false) => "look: adal sync explain",
+            (true, true) if !link.clock.is_empty() => "its clock is wrong, see below",
+            (true, true) => "",
+        };
+        vec![
+            ("office", Cell::text(&status.office)),
+            ("peer", Cell::text(&link.peer)),
+            ("state", Cell::text(state(link))),
+            ("for", Cell::age(since(at, link.since.as_ref()))),
+            ("last_contact", Cell::age(since(at, link.last_contact.as_ref()))),
+            ("says", Cell::text(says)),
+        ]
+    };
+    status.links.iter().map(row).collect()
+}
+
+/// For people: one row for every log of every link, narrow enough for a terminal.
+fn logs(status: &pb::SyncStatusResponse) -> Vec<Row> {
+    let row = |link: &pb::LinkStatus, log: &pb::LogSync| {
+        let narrow = [
+            "office",
+            "state",
+            "for",
+            "last_contact",
+            "signed_head",
+            "reason",
+            "alarm",
+            "clock_ahead_ms",
+            "clock",
+        ];
+        let mut row = row(status, link, log);
+        row.retain(|(name, _)| !narrow.contains(name));
+        if let Some((code, _)) = log.refused.split_once(':')
+            && let Some((_, says)) = row.last_mut()
+        {
+            *says = Cell::text(format!("does not move: {code}"));
+        }
+        row
+    };
+    let mut rows = Vec::new();
+    for link in &status.links {
+        rows.extend(link.logs.iter().map(|log| row(link, log)));
+    }
+    rows
+}
+
+/// For programs: one row for every log of every link; a link without logs has one too.
 fn rows(status: &pb::SyncStatusResponse) -> Vec<Row> {
     let mut rows = Vec::new();
     for link in &status.links {
@@ -74,6 +171,10 @@ fn row(status: &pb::SyncStatusResponse, link: &pb::LinkStatus, log: &pb::LogSync
         ("signed_head", Cell::number(log.signed_head_size)),
         ("head_age", Cell::age(log.signed_head_age_ms)),
         ("cosigned", if own { Cell::number(log.cosigned_size) } else { Cell::none() }),
+        ("reason", Cell::text(&link.reason)),
+        ("alarm", Cell::text(&link.alarm)),
+        ("clock_ahead_ms", Cell::difference(link.clock_ahead_ms)),
+        ("clock", Cell::text(&link.clock)),
         ("says", Cell::text(words(link, log))),
     ]
 }
@@ -193,9 +294,11 @@ mod tests {
     #[test]
     fn silence_and_lag_are_said() {
         let rows = rows(&status());
-        let text = table(&rows);
-        assert!(text.contains("silent since"), "{text}");
+        let text = table(&links(&status()));
+        assert!(text.contains("silent since 1970-01-01 00:14:40Z"), "{text}");
         assert!(text.contains("2 min"), "{text}");
+        let text = table(&logs(&status()));
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
         assert!(text.contains("20 not yet acknowledged by KZ"), "{text}");
         assert!(text.contains("no signed head from KZ yet"), "{text}");
         assert!(json(&rows[0]).contains("\"not_held\":20"));

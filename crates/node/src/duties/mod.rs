@@ -5,6 +5,7 @@ pub mod accepted;
 pub mod close;
 pub mod deliver;
 pub mod keep;
+pub mod links;
 pub mod notes;
 pub mod relay;
 pub mod scrub;

@@ -4,7 +4,8 @@
 //! - [`access`]: whether the question is for the caller.
 //! - [`command`], [`query`], [`operator`], [`evidence`], [`replication`]: the services.
 //! - [`errors`]: every failure as a status. `health`: which service serves.
-//! - `rows`, `pages`, [`sync`], `check`, `stat`, `backup`: what is shown and sent, as messages.
+//! - `rows`, `pages`, [`sync`], `explain`, `check`, `stat`, `backup`: what is shown and sent, as
+//!   messages.
 
 pub mod access;
 mod backup;
@@ -12,6 +13,7 @@ mod check;
 pub mod command;
 pub mod errors;
 pub mod evidence;
+mod explain;
 mod health;
 pub mod listener;
 pub mod operator;

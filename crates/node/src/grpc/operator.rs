@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use domain::Role;
+use domain::{OfficeCode, Role};
 use evidence::log::{LogName, Position};
 use evidence::record::Record;
 use journal::LogInfo;
@@ -17,7 +17,7 @@ use wire::pb::operator::v1::operator_service_server::OperatorService;
 use wire::status::Fault;
 
 use crate::epochs::{self, Rotated};
-use crate::grpc::{access, backup, check, errors, pages, stat, sync};
+use crate::grpc::{access, backup, check, errors, explain, pages, stat, sync};
 use crate::link::store;
 use crate::office::{Office, SharedOffice};
 use crate::project;
@@ -152,6 +152,24 @@ impl OperatorService for Operator {
         // Everybody of the office may see whether what they record has reached the centre.
         access::person(request.extensions(), &self.office)?;
         Ok(Response::new(sync::status(&self.office)))
+    }
+
+    async fn explain_sync(
+        &self,
+        request: Request<pb::ExplainSyncRequest>,
+    ) -> Result<Response<pb::ExplainSyncResponse>, Status> {
+        access::person_with(request.extensions(), &self.office, &LOOK)?;
+        let named = request.into_inner().office.to_ascii_uppercase();
+        let peer = named
+            .parse::<OfficeCode>()
+            .map_err(|_| errors::field("office", "is not an office code such as KZ or KZ-75"))?;
+        let explained = explain::explain(&self.office, &peer);
+        let answer = explained.ok_or_else(|| {
+            let links: Vec<String> =
+                sync::peers(&self.office).keys().map(ToString::to_string).collect();
+            errors::field("office", &format!("has no link here; there are: {}", links.join(", ")))
+        })?;
+        Ok(Response::new(answer))
     }
 
     type RebuildViewsStream = Answer<pb::RebuildViewsEvent>;

@@ -145,12 +145,13 @@ pub fn office(line: OfficeLine, row: rows::OfficeRow) -> pb::OfficeRow {
         name_ru: row.name_ru,
         name_en: row.name_en,
         zone: row.zone,
-        state: line.state.map_or("unknown", |state| state.word.text()).to_owned(),
+        state: line.state.map_or_else(|| "unknown".to_owned(), |state| state.text()),
         since: line.state.and_then(|state| state.since).map(instant),
         signed_head_size: line.head_size.unwrap_or(0),
         signed_head_age_ms: line.head_age_ms,
         held_size: line.held,
         lag_records: line.lag,
         last_error: line.last_error,
+        alarm: line.alarm,
     }
 }

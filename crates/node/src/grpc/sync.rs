@@ -4,98 +4,21 @@
 //! here: one word, one age, one lag.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use domain::OfficeCode;
 use evidence::log::LogName;
-use replication::{CosignatureKind, LinkState, LogState, LogStatus, RefusalCode, Role, Status};
+use replication::{CosignatureKind, LogState, LogStatus, PeerClock, RefusalCode, Role, Status};
 use wire::pb::operator::v1 as pb;
 
 use crate::alarms::{self, EvidenceLine};
 use crate::grpc::instant;
-use crate::link::driver::STATUS_EVERY;
-use crate::link::{LinkInfo, store};
-use crate::office::{Office, downlink, own_log};
+pub use crate::link::state::{LinkWord, State, state};
+use crate::link::state::{last_contact, read_only};
+use crate::link::{LinkInfo, peer_clock, shared_logs, silence, store};
+use crate::office::{Office, own_log};
 
-/// A status that was not renewed for so long says nothing about now.
-const STALE: Duration = STATUS_EVERY.saturating_mul(6);
 /// A head that came in this much later than now, in microseconds, shows a clock that was set back.
 const CLOCK_TOLERANCE: i64 = 1_000_000;
-
-/// The state of a link in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LinkWord {
-    /// The newest signed heads are recent, and everything below them is held.
-    Live,
-    /// The other office is heard; records or a recent head are missing.
-    CatchingUp,
-    /// A connection is open; the other office has not said hello on it.
-    Connecting,
-    /// Nothing is heard, and was once.
-    SilentSince,
-    /// One side refuses the link or a log: an operator must look.
-    Refused,
-    /// Nothing was ever heard.
-    NeverConnected,
-}
-
-impl LinkWord {
-    /// As people and programs read it.
-    pub fn text(self) -> &'static str {
-        match self {
-            LinkWord::Live => "live",
-            LinkWord::CatchingUp => "catching up",
-            LinkWord::Connecting => "connecting",
-            LinkWord::SilentSince => "silent since",
-            LinkWord::Refused => "refused",
-            LinkWord::NeverConnected => "never connected",
-        }
-    }
-}
-
-/// The state of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
-    /// In one word.
-    pub word: LinkWord,
-    /// Since when, microseconds since 1970; for [`LinkWord::SilentSince`] the last sign of life.
-    pub since: Option<i64>,
-}
-
-/// The state of one link. `last_head`: when the newest head that is stored came from the peer or
-/// was cosigned by it; it outlives a restart of this node.
-pub fn state(info: &LinkInfo, last_head: Option<i64>) -> State {
-    let heard = last_contact(info, last_head);
-    let word = word(info, heard.is_some());
-    let since = match word {
-        LinkWord::SilentSince => heard,
-        LinkWord::NeverConnected => None,
-        _ => info.since,
-    };
-    State { word, since }
-}
-
-fn word(info: &LinkInfo, was_heard: bool) -> LinkWord {
-    let down = match was_heard {
-        _ if info.refused.is_some() => LinkWord::Refused,
-        true => LinkWord::SilentSince,
-        false => LinkWord::NeverConnected,
-    };
-    let is_stale = info.unrenewed.is_none_or(|age| age > STALE);
-    match info.status.as_ref().map(|status| &status.link) {
-        None | Some(LinkState::SilentSince(_) | LinkState::Closed { .. }) => down,
-        Some(LinkState::Refused { .. }) => LinkWord::Refused,
-        Some(_) if is_stale => down,
-        Some(LinkState::Live) => LinkWord::Live,
-        Some(LinkState::CatchingUp) => LinkWord::CatchingUp,
-        Some(LinkState::Connecting) => LinkWord::Connecting,
-        Some(LinkState::Faulty) => LinkWord::Refused,
-    }
-}
-
-fn last_contact(info: &LinkInfo, last_head: Option<i64>) -> Option<i64> {
-    info.status.as_ref().and_then(|status| status.heard_at).max(last_head)
-}
 
 /// One link as it is shown.
 #[derive(Clone, Debug)]
@@ -114,6 +37,10 @@ pub struct LinkLine {
     pub peer_software: String,
     /// Links established since this process started.
     pub connects: u64,
+    /// That it has been silent for too long, in words; empty if it has not.
+    pub alarm: String,
+    /// Its clock beside this office's, as it was last seen.
+    pub clock: Option<PeerClock>,
 }
 
 /// One log of a link.
@@ -150,7 +77,7 @@ impl LogLine {
 
 /// Every peer that ought to be linked, seen or not: the centre for a region, every enrolled
 /// office for the centre.
-fn peers(office: &Office) -> BTreeMap<OfficeCode, LinkInfo> {
+pub(crate) fn peers(office: &Office) -> BTreeMap<OfficeCode, LinkInfo> {
     let mut all = office.links.all();
     if office.code.is_centre() {
         for code in office.country.known().offices.keys() {
@@ -170,15 +97,22 @@ pub fn lines(office: &Office) -> BTreeMap<OfficeCode, LinkLine> {
 }
 
 fn line(office: &Office, peer: OfficeCode, info: LinkInfo, now: i64) -> LinkLine {
-    let logs: Vec<LogLine> = shared_logs(office, &peer)
+    let mut logs: Vec<LogLine> = shared_logs(office, &peer)
         .into_iter()
         .map(|(log, own)| log_line(office, &peer, log, own, info.status.as_ref()))
         .collect();
+    for log in logs.iter_mut().filter(|log| log.own) {
+        log.peer_size = log.peer_size.max(said_to_hold(&info, log));
+    }
     let last_head = logs.iter().filter_map(|log| log.head_at).max();
+    let heard = last_contact(&info, last_head.max(silence::heard(office, &peer)));
+    let clock = info.status.as_ref().and_then(|status| status.clock);
     LinkLine {
-        state: state(&info, last_head),
-        last_contact: last_contact(&info, last_head),
+        state: state(&info, heard, read_only(office, &peer)),
+        last_contact: heard,
+        alarm: silence::alarm(office, &peer, heard, now),
         last_error: with_clock(&info.last_error, last_head, now),
+        clock,
         peer_software: info.status.and_then(|status| status.peer_software).unwrap_or_default(),
         connects: info.connects,
         peer,
@@ -198,15 +132,6 @@ fn with_clock(last_error: &str, last_head: Option<i64>, now: i64) -> String {
         ahead / 1_000_000
     );
     if last_error.is_empty() { clock } else { format!("{last_error}; {clock}") }
-}
-
-/// The logs shared with a peer, and whether this office writes them.
-fn shared_logs(office: &Office, peer: &OfficeCode) -> Vec<(LogName, bool)> {
-    let region = if office.code.is_centre() { peer } else { &office.code };
-    let centre = office.code.is_centre();
-    let names = [own_log(region), Ok(office.logs.all.clone()), downlink(region)];
-    let owned = [!centre, centre, centre];
-    names.into_iter().zip(owned).filter_map(|(log, own)| Some((log.ok()?, own))).collect()
 }
 
 /// One log of a link: from the running session where there is one, else from what is stored.
@@ -237,7 +162,9 @@ fn log_line(
     let (peer_size, lag) = match own {
         true => {
             let held = held_by_peer(live, mirrored.map(|head| head.size), head.is_some());
-            (held.unwrap_or(0), held.map(|held| own_size.saturating_sub(held)))
+            // Of a log that is not the one that was signed, sizes say nothing of what is held.
+            let known = held.filter(|_| store::read_only_reason(&office.journal, &log).is_none());
+            (held.unwrap_or(0), known.map(|held| own_size.saturating_sub(held)))
         }
         false => (head_size.unwrap_or(0), head_size.map(|size| size.saturating_sub(own_size))),
     };
@@ -255,6 +182,13 @@ fn log_line(
     }
 }
 
+/// Records of an own log that the peer said it holds, in its last hello.
+fn said_to_hold(info: &LinkInfo, log: &LogLine) -> u64 {
+    let holdings = info.said.iter().flat_map(|said| &said.holdings);
+    let mut of_log = holdings.filter(|held| (&held.log, held.epoch) == (&log.log, log.epoch));
+    of_log.find(|held| held.role == Role::Follower).map_or(0, |held| held.size)
+}
+
 /// Records of an own log that the peer is known to hold; `None`: it has cosigned a head, so it
 /// may hold some, and has not said how many.
 fn held_by_peer(live: Option<&LogStatus>, cosigned: Option<u64>, witnessed: bool) -> Option<u64> {
@@ -263,7 +197,7 @@ fn held_by_peer(live: Option<&LogStatus>, cosigned: Option<u64>, witnessed: bool
     if witnessed { held } else { Some(held.unwrap_or(0)) }
 }
 
-fn newest_epoch(office: &Office, log: &LogName) -> Option<journal::LogInfo> {
+pub(crate) fn newest_epoch(office: &Office, log: &LogName) -> Option<journal::LogInfo> {
     let logs = office.journal.logs().into_iter();
     logs.filter(|info| info.log == *log).max_by_key(|info| info.epoch)
 }
@@ -277,6 +211,14 @@ fn refused_of(
     let is = |e: &&LogStatus| (&e.log, e.role) == (log, role) && e.epoch >= epoch;
     let mut shown = status.into_iter().flat_map(|status| &status.logs).filter(is);
     shown.find_map(|e| Some(refusal(e, mirrors)).filter(|t| !t.is_empty())).unwrap_or_default()
+}
+
+/// What the finder said of a log that is stopped.
+pub(crate) fn refusal_text(entry: &LogStatus) -> Option<String> {
+    match &entry.state {
+        LogState::Stopped { text, .. } => Some(text.clone()),
+        _ => None,
+    }
 }
 
 /// Why a log does not move; `mirrors` is the office that mirrors it.
@@ -329,6 +271,11 @@ fn link_message(line: LinkLine, now: i64) -> pb::LinkStatus {
     pb::LinkStatus {
         peer: line.peer.to_string(),
         state: line.state.word.text().to_owned(),
+        reason: line.state.reason.map_or("", RefusalCode::as_str).to_owned(),
+        alarm: line.alarm,
+        clock_ahead_ms: line.clock.map(|clock| clock.ahead / 1_000),
+        clock_within_ms: line.clock.map_or(0, |clock| clock.within.div_ceil(1_000)),
+        clock: line.clock.map_or_else(String::new, |clock| peer_clock::words(&line.peer, &clock)),
         since: line.state.since.map(instant),
         last_contact: line.last_contact.map(instant),
         last_error: line.last_error,
@@ -338,7 +285,7 @@ fn link_message(line: LinkLine, now: i64) -> pb::LinkStatus {
     }
 }
 
-fn log_message(line: &LogLine, now: i64) -> pb::LogSync {
+pub(crate) fn log_message(line: &LogLine, now: i64) -> pb::LogSync {
     pb::LogSync {
         log: line.log.to_string(),
         epoch: line.epoch,
@@ -369,6 +316,8 @@ pub struct OfficeLine {
     pub lag: Option<u64>,
     /// See [`LinkLine::last_error`].
     pub last_error: String,
+    /// See [`LinkLine::alarm`].
+    pub alarm: String,
 }
 
 /// The line of the office with this code. `lines`: what [`lines`] says.
@@ -391,6 +340,7 @@ pub fn office_line(
         held: log.map_or(0, |log| log.own_size),
         lag: log.and_then(|log| log.lag),
         last_error: line.last_error.clone(),
+        alarm: line.alarm.clone(),
     }
 }
 

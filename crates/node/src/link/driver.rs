@@ -32,7 +32,7 @@ use wire::pb::replication::v1::Frame;
 
 use crate::link::recall;
 use crate::link::store::{self, Head};
-use crate::link::successor;
+use crate::link::{refusals, successor};
 use crate::office::SharedOffice;
 use crate::project::chain;
 use crate::writer::{Submitted, WriteError};
@@ -133,6 +133,7 @@ impl Driver {
             self.flush(outgoing).await;
         }
         self.office.links.ended(&self.peer, &ended, self.office.clock.now());
+        refusals::keep(&self.office, &self.peer, &ended).await;
         settle(&self.peer, storing).await;
         ended
     }
@@ -299,9 +300,8 @@ impl Driver {
     }
 
     fn greet(&mut self, greeted: Greeted) {
-        info!(peer = %self.peer, software = greeted.software, "link established");
-        if let Err(text) =
-            self.office.links.greeted(&self.peer, greeted.instance, self.office.clock.now())
+        info!(peer = %self.peer, software = %greeted.software, "link established");
+        if let Err(text) = self.office.links.greeted(&self.peer, &greeted, self.office.clock.now())
         {
             let now = self.now();
             self.session.refuse(now, RefusalCode::DuplicateOffice, text);

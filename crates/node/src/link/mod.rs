@@ -6,13 +6,19 @@
 //! - [`reach`]: whether the centre can be reached at all.
 //! - [`successor`]: whether a new epoch of a mirrored log is taken up.
 //! - [`answer`]: the centre's side: who may connect, one link per office.
+//! - [`state`], [`silence`], [`peer_clock`]: how a link stands, in words.
+//! - [`refusals`]: links that were refused as a whole, kept.
 
 pub mod answer;
 pub mod dial;
 pub mod driver;
+pub mod peer_clock;
 pub mod plan;
 mod reach;
 pub mod recall;
+pub mod refusals;
+pub mod silence;
+pub mod state;
 pub mod store;
 pub mod successor;
 
@@ -21,12 +27,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::OfficeCode;
-use replication::{Close, LinkState, LogState, LogStatus, Party, RefusalCode, Status};
+use evidence::log::LogName;
+use replication::{Close, Greeted, LinkState, LogState, LogStatus, Party, RefusalCode, Status};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::link::driver::Ended;
+use crate::office::{Office, downlink, own_log};
 
 /// What is known of the link to one office.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +51,20 @@ pub struct LinkInfo {
     pub since: Option<i64>,
     /// A refusal that stands until the next link succeeds.
     pub refused: Option<(Party, RefusalCode)>,
+    /// What the peer said of itself in its last hello that was accepted.
+    pub said: Option<Greeted>,
+    /// When a second machine last came under the peer's code, microseconds since 1970. It stands
+    /// until a process links that was not seen before: the real node, started anew.
+    pub duplicate: Option<i64>,
+}
+
+/// The logs shared with a peer, and whether this office writes them.
+pub fn shared_logs(office: &Office, peer: &OfficeCode) -> Vec<(LogName, bool)> {
+    let region = if office.code.is_centre() { peer } else { &office.code };
+    let centre = office.code.is_centre();
+    let names = [own_log(region), Ok(office.logs.all.clone()), downlink(region)];
+    let owned = [!centre, centre, centre];
+    names.into_iter().zip(owned).filter_map(|(log, own)| Some((log.ok()?, own))).collect()
 }
 
 #[derive(Debug, Default)]
@@ -64,9 +86,16 @@ struct Peer {
 }
 
 /// The links of this node, by peer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Links {
     peers: Mutex<BTreeMap<OfficeCode, Peer>>,
+    began: Mutex<Instant>,
+}
+
+impl Default for Links {
+    fn default() -> Links {
+        Links { peers: Mutex::default(), began: Mutex::new(Instant::now()) }
+    }
 }
 
 impl Links {
@@ -82,6 +111,23 @@ impl Links {
             ..peer.info.clone()
         };
         self.lock().iter().map(|(code, peer)| (code.clone(), info(peer))).collect()
+    }
+
+    /// Time since this process began to listen for other offices.
+    pub fn up(&self) -> Duration {
+        self.began.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// As if the process had begun so long ago.
+    #[cfg(test)]
+    pub(crate) fn started_before(&self, ago: Duration) {
+        let mut began = self.began.lock().unwrap_or_else(PoisonError::into_inner);
+        *began = began.checked_sub(ago).unwrap_or(*began);
+    }
+
+    /// What a peer said of itself in its last hello.
+    pub fn said(&self, office: &OfficeCode) -> Option<Greeted> {
+        self.with(office, |peer| peer.info.said.clone())
     }
 
     /// Links to `office` established since this process started.
@@ -118,9 +164,12 @@ impl Links {
 
     /// The peer said hello. An error says that two machines claim to be this office: a process
     /// that was replaced by another one has come back.
-    fn greeted(&self, office: &OfficeCode, instance: [u8; 16], now: i64) -> Result<(), String> {
+    fn greeted(&self, office: &OfficeCode, greeted: &Greeted, now: i64) -> Result<(), String> {
+        let instance = greeted.instance;
         self.with(office, |peer| {
+            peer.info.said = Some(greeted.clone());
             if peer.replaced.contains(&instance) {
+                peer.info.duplicate = Some(now);
                 return Err(format!(
                     "two machines run as {office}: one of them holds a copy of the other's keys \
                      and data; stop the copy, and restart the real node"
@@ -128,6 +177,7 @@ impl Links {
             }
             if let Some(before) = peer.instance.replace(instance).filter(|b| *b != instance) {
                 peer.replaced.insert(before);
+                peer.info.duplicate = None;
             }
             peer.info.connects += 1;
             peer.info.last_error.clear();
@@ -221,6 +271,7 @@ impl Peer {
 /// Takes from the status of the session before what the new one has not learnt yet.
 fn carry_over(before: &Status, status: &mut Status) {
     status.heard_at = status.heard_at.max(before.heard_at);
+    status.clock = status.clock.or(before.clock);
     let same =
         |a: &LogStatus, b: &LogStatus| (&a.log, a.epoch, a.role) == (&b.log, b.epoch, b.role);
     for log in &mut status.logs {
@@ -257,6 +308,7 @@ mod tests {
             link,
             heard_at: Some(1),
             round_trip: None,
+            clock: None,
             logs: Vec::new(),
         }
     }
@@ -264,13 +316,20 @@ mod tests {
     #[test]
     fn a_restart_is_let_in_and_a_second_machine_is_not() {
         let links = Links::new();
-        assert_eq!(links.greeted(&office(), [1; 16], 0), Ok(()));
-        assert_eq!(links.greeted(&office(), [1; 16], 0), Ok(()), "the same process, a new link");
-        assert_eq!(links.greeted(&office(), [2; 16], 0), Ok(()), "a restart");
-        let refused = links.greeted(&office(), [1; 16], 0).unwrap_err();
+        let greet = |instance| {
+            let (office, software, holdings) = ("KZ-75".to_owned(), String::new(), Vec::new());
+            let greeted = Greeted { office, instance, software, holdings };
+            links.greeted(&super::tests::office(), &greeted, 7)
+        };
+        let duplicate = || links.all()[&office()].duplicate;
+        assert_eq!(greet([1; 16]), Ok(()));
+        assert_eq!(greet([1; 16]), Ok(()), "the same process, a new link");
+        assert_eq!((greet([2; 16]), duplicate()), (Ok(()), None), "a restart");
+        let refused = greet([1; 16]).unwrap_err();
         assert!(refused.contains("two machines run as KZ-75"), "{refused}");
-        assert_eq!(links.greeted(&office(), [2; 16], 0), Ok(()));
+        assert_eq!((greet([2; 16]), duplicate()), (Ok(()), Some(7)), "the second machine is there");
         assert_eq!(links.connects(&office()), 4);
+        assert_eq!((greet([3; 16]), duplicate()), (Ok(()), None), "the real one started anew");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::OfficeCode;
+use evidence::hash::Hash;
 use evidence::log::{LogName, LogNameError};
 use evidence::merkle::Frontier;
 use evidence::note::{NoteError, Signer, Verifier};
@@ -19,7 +20,7 @@ use crate::link::store::{self, Head};
 use crate::office::{Office, downlink, own_log};
 
 /// What this software calls itself to a peer.
-const SOFTWARE: &str = concat!("adal ", env!("CARGO_PKG_VERSION"));
+pub const SOFTWARE: &str = concat!("adal ", env!("CARGO_PKG_VERSION"));
 
 /// Why a link cannot be planned.
 #[derive(Debug, Error)]
@@ -155,6 +156,7 @@ fn own_log_of(
     let (size, root) = now.map_or((info.size, info.root), |now| (now.size, now.root));
     let (log, epoch) = (info.log.clone(), info.epoch);
     Ok(Some(OwnLog {
+        first: first(office, &log, epoch, size),
         verifier: heads::log_verifier(&office.options.domain, &log, epoch, &key)?,
         succession: keys::statement_note(office, &log, epoch),
         keyless: keys::signing_seed(office, &log, epoch).is_none(),
@@ -172,6 +174,7 @@ fn mirrored_log_of(office: &Office, info: &LogInfo) -> Result<Option<MirroredLog
     let Some(key) = keys::log_key(office, &info.log, info.epoch) else { return Ok(None) };
     let (frontier, head) = held(office, &info.log, info.epoch, || {});
     Ok(Some(MirroredLog {
+        first: first(office, &info.log, info.epoch, frontier.size()),
         log: info.log.clone(),
         epoch: info.epoch,
         verifier: heads::log_verifier(&office.options.domain, &info.log, info.epoch, &key)?,
@@ -181,6 +184,12 @@ fn mirrored_log_of(office: &Office, info: &LogInfo) -> Result<Option<MirroredLog
         head_at: head.as_ref().map(|head| head.at),
         head: head.map(|head| head.note),
     }))
+}
+
+/// Leaf hash of the first of `size` records: the root of a tree of one.
+fn first(office: &Office, log: &LogName, epoch: u32, size: u64) -> Option<Hash> {
+    let root = (size > 0).then(|| office.journal.root_at(log, epoch, 1))?;
+    root.ok()
 }
 
 /// What is stored of a mirror. The records are read before the head: a head is durable before the

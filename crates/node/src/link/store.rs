@@ -195,9 +195,9 @@ pub fn head_of_note(note: &str, at: i64) -> Option<Head> {
     Some(Head { at, size, root, note: note.to_owned() })
 }
 
-/// Whether a fault shows two histories of a log.
+/// Whether a fault shows that a log is not the one that was signed.
 pub fn contradicts(fault: &Fault) -> bool {
-    matches!(fault.code, RefusalCode::Fork | RefusalCode::Rollback)
+    fault.code.contradicts()
 }
 
 /// Keeps evidence of a fault, durable when this returns; `false`: nothing, because it is known
@@ -364,7 +364,7 @@ fn kept_faults(office: &Office, prefix: &str) -> Vec<KeptFault> {
     stored.filter_map(|(key, value)| kept_fault(&key, value)).collect()
 }
 
-fn kept_fault(key: &[u8], value: Vec<u8>) -> Option<KeptFault> {
+pub(crate) fn kept_fault(key: &[u8], value: Vec<u8>) -> Option<KeptFault> {
     let key = str::from_utf8(key).ok()?.strip_prefix(FAULT)?;
     let (key, found_by) = match key.rsplit_once('/')?.0 {
         folder if folder.ends_with("/us") => (folder.strip_suffix("/us")?, Party::Us),

@@ -97,7 +97,8 @@ impl Follower {
                 self.id.log,
                 self.held.size()
             );
-            self.stop(Reason::new(RefusalCode::Gap, text), q);
+            let notes = self.accepted.as_ref().map(|a| a.note.clone());
+            self.stop(Reason::new(RefusalCode::Gap, text).with_notes(notes), q);
         }
     }
 

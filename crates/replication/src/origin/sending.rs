@@ -13,6 +13,7 @@ use crate::head;
 use crate::message::{Entries, Head, HeadAccepted, Held, Message, RefusalCode};
 use crate::now::Now;
 use crate::queue::{LogId, Queue, Reason, Violation};
+use crate::status::PeerClock;
 
 impl Origin {
     /// Monotonic moment at which a head should go out; `None` while one may not.
@@ -195,7 +196,10 @@ impl Origin {
                 }));
             }
             match keep(&self.id, head, line, key, CosignatureKind::Witness, stored) {
-                Ok(action) => action.into_iter().for_each(|a| q.push(a)),
+                Ok((time, action)) => {
+                    self.clock = Some(PeerClock::read(time, head.sent_at, now));
+                    action.into_iter().for_each(|a| q.push(a));
+                }
                 Err(reason) => self.stop(reason, q),
             }
         }
@@ -241,7 +245,7 @@ impl Origin {
         if let (Some(line), Some(key)) = (&message.cosignature, &self.peer.mirror) {
             let stored = &mut self.stored_mirror;
             match keep(&self.id, head, line, key, CosignatureKind::Mirror, stored) {
-                Ok(action) => action.into_iter().for_each(|a| q.push(a)),
+                Ok((_, action)) => action.into_iter().for_each(|a| q.push(a)),
                 Err(reason) => self.stop(reason, q),
             }
         }
@@ -249,7 +253,8 @@ impl Origin {
     }
 }
 
-/// Verifies a cosignature; the action to store it, unless one for this head is stored already.
+/// Verifies a cosignature; its time, and the action to store it, unless one for this head is stored
+/// already.
 fn keep(
     id: &LogId,
     head: &SentHead,
@@ -257,7 +262,7 @@ fn keep(
     key: &Verifier,
     kind: CosignatureKind,
     stored: &mut Option<u64>,
-) -> Result<Option<Action>, Reason> {
+) -> Result<(u64, Option<Action>), Reason> {
     let time = verify_cosignature(&head.note, line, key).map_err(|_| {
         let text = format!(
             "the other office co-signs {} with another key than {}: compare the public keys",
@@ -267,10 +272,10 @@ fn keep(
         Reason::new(RefusalCode::WrongKey, text).with_notes([head.note.clone()])
     })?;
     if *stored == Some(head.size) {
-        return Ok(None);
+        return Ok((time, None));
     }
     *stored = Some(head.size);
-    Ok(Some(Action::StoreCosignature(StoreCosignature {
+    let store = Action::StoreCosignature(StoreCosignature {
         log: id.log.clone(),
         epoch: id.epoch,
         size: head.size,
@@ -278,5 +283,6 @@ fn keep(
         note: head.note.clone(),
         line: line.to_owned(),
         time,
-    })))
+    });
+    Ok((time, Some(store)))
 }

@@ -43,10 +43,14 @@ impl Session {
         if self.is_closed() {
             return;
         }
-        if let Some(origin) = self.origins.get_mut(ticket.slot) {
-            let outcome = origin.root_read(&ticket, answer, &mut self.queue);
-            self.settle(now, outcome);
+        // A serial is asked for once: the other one does not know it.
+        if let Some(follower) = self.followers.get_mut(ticket.slot) {
+            follower.root_read(&ticket, answer, &mut self.queue);
         }
+        let origin = self.origins.get_mut(ticket.slot);
+        let outcome =
+            origin.map_or(Ok(()), |origin| origin.root_read(&ticket, answer, &mut self.queue));
+        self.settle(now, outcome);
     }
 
     /// Answer to [`Action::SignHead`](crate::action::Action::SignHead).

@@ -112,7 +112,8 @@ pub fn centre() -> Office {
 
 pub fn holding(stored: &Stored, role: Role, head: Option<String>) -> Holding {
     let (size, root) = (stored.size(), stored.root());
-    Holding { log: name(LOG), epoch: 1, role, size, root, head, succession: None }
+    let first = (size > 0).then(|| stored.root_at(1));
+    Holding { log: name(LOG), epoch: 1, role, size, root, head, succession: None, first }
 }
 
 pub fn note(size: u64, root: Hash) -> String {

@@ -170,7 +170,10 @@ impl Office {
     pub fn execute(&mut self, now: Now, action: Action, session: &mut Session) {
         match action {
             Action::ReadRoot(r) => {
-                let answer = self.readable(&r.log).map(|()| self.own[&r.log].root_at(r.size));
+                let answer = self.readable(&r.log).map(|()| match self.own.get(&r.log) {
+                    Some(own) => own.root_at(r.size),
+                    None => self.mirrors[&r.log].stored.root_at(r.size),
+                });
                 session.root_read(now, r.ticket, answer);
             }
             Action::SignHead(r) => {
@@ -332,6 +335,7 @@ pub fn own_log(log: &LogName, epoch: u32, stored: &Stored) -> OwnLog {
         verifier: log_signer_of(log, epoch).verifier(),
         size: stored.size(),
         root: stored.root(),
+        first: (stored.size() > 0).then(|| stored.root_at(1)),
         succession: succession(log, epoch),
         keyless: false,
         witnessed: None,
@@ -347,6 +351,7 @@ pub fn mirrored_log(log: &LogName, epoch: u32, mirror: &Mirror) -> MirroredLog {
         closed_at: None,
         frozen: None,
         frontier: mirror.stored.tree.frontier.clone(),
+        first: (mirror.stored.size() > 0).then(|| mirror.stored.root_at(1)),
         head: mirror.head.as_ref().map(|h| h.1.clone()),
         head_at: None,
     }

@@ -200,6 +200,6 @@ async fn centre_admits(country: &Country, office: &str, held: u64) -> Result<()>
         queries.list_offices(query::ListOfficesRequest::default()).await?.into_inner().rows;
     let row = offices.iter().find(|row| row.code == office);
     let state = row.map_or("", |row| row.state.as_str());
-    ensure!(state == "silent since", "the list of offices says \"{state}\" of {office}");
+    ensure!(state.starts_with("silent since 20"), "the list of offices says {state} of {office}");
     Ok(())
 }

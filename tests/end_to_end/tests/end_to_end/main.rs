@@ -19,6 +19,7 @@ mod python_client;
 mod records_travel;
 mod restore;
 mod sealed;
+mod situations;
 mod trace;
 mod twenty_second_office;
 mod witnesses;

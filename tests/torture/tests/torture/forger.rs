@@ -158,6 +158,7 @@ impl Forger {
             root: [7; 32],
             head: None,
             succession: None,
+            first: None,
         };
         let hello = Hello {
             protocol: PROTOCOL,

@@ -201,12 +201,14 @@ fn stale(region: &Desk, word: LinkWord, after: i64) -> bool {
     let now = region.office.clock.now();
     let link = LinkLine {
         peer: "KZ".parse().unwrap(),
-        state: State { word, since: Some(now) },
+        state: State { word, since: Some(now), reason: None },
         last_contact: Some(now),
         last_error: String::new(),
         logs: Vec::new(),
         peer_software: String::new(),
         connects: 1,
+        alarm: String::new(),
+        clock: None,
     };
     let lines = crate::alarms::lines_at(&region.office, [&link].into_iter(), now + after);
     let line = lines.into_iter().find(|line| line.log == log("kz-75")).unwrap();

@@ -1,8 +1,10 @@
 //! What is said of links, and when.
 
-use replication::Party;
+use replication::{LinkState, Party};
 
 use super::*;
+use crate::link::driver::STATUS_EVERY;
+use crate::link::state::STALE;
 
 fn info(link: LinkState) -> LinkInfo {
     let status = Status {
@@ -11,6 +13,7 @@ fn info(link: LinkState) -> LinkInfo {
         link,
         heard_at: Some(7),
         round_trip: None,
+        clock: None,
         logs: Vec::new(),
     };
     let unrenewed = Some(STATUS_EVERY);
@@ -18,7 +21,7 @@ fn info(link: LinkState) -> LinkInfo {
 }
 
 fn word_of(link: LinkState) -> LinkWord {
-    state(&info(link), None).word
+    state(&info(link), None, None).word
 }
 
 fn closed() -> LinkState {
@@ -27,8 +30,8 @@ fn closed() -> LinkState {
 
 #[test]
 fn only_a_live_link_reads_live() {
-    let never = State { word: LinkWord::NeverConnected, since: None };
-    assert_eq!(state(&LinkInfo::default(), None), never);
+    let never = State { word: LinkWord::NeverConnected, since: None, reason: None };
+    assert_eq!(state(&LinkInfo::default(), None, None), never);
     assert_eq!(word_of(LinkState::Live), LinkWord::Live);
     assert_eq!(word_of(LinkState::Connecting), LinkWord::Connecting);
     assert_eq!(word_of(LinkState::CatchingUp), LinkWord::CatchingUp);
@@ -41,31 +44,31 @@ fn a_status_that_nobody_renews_is_not_believed() {
     for link in links {
         let mut info = info(link);
         info.unrenewed = Some(STALE);
-        assert_ne!(state(&info, None).word, LinkWord::SilentSince);
+        assert_ne!(state(&info, None, None).word, LinkWord::SilentSince);
         info.unrenewed = Some(STALE + STATUS_EVERY);
-        let silent = State { word: LinkWord::SilentSince, since: Some(7) };
-        assert_eq!(state(&info, None), silent);
+        let silent = State { word: LinkWord::SilentSince, since: Some(7), reason: None };
+        assert_eq!(state(&info, None, None), silent);
     }
 }
 
 #[test]
 fn silence_is_counted_from_the_last_sign_of_life() {
-    let silent = |since| State { word: LinkWord::SilentSince, since: Some(since) };
-    assert_eq!(state(&info(closed()), None), silent(7));
-    assert_eq!(state(&info(LinkState::SilentSince(8)), None), silent(7));
-    assert_eq!(state(&LinkInfo::default(), Some(5)), silent(5), "after a restart");
+    let silent = |since| State { word: LinkWord::SilentSince, since: Some(since), reason: None };
+    assert_eq!(state(&info(closed()), None, None), silent(7));
+    assert_eq!(state(&info(LinkState::SilentSince(8)), None, None), silent(7));
+    assert_eq!(state(&LinkInfo::default(), Some(5), None), silent(5), "after a restart");
     let mut unheard = info(closed());
     unheard.status.as_mut().unwrap().heard_at = None;
-    assert_eq!(state(&unheard, None).word, LinkWord::NeverConnected, "it never said hello");
+    assert_eq!(state(&unheard, None, None).word, LinkWord::NeverConnected, "it never said hello");
 }
 
 #[test]
 fn a_refusal_stands_while_the_link_is_down() {
     let refused = Some((Party::Us, RefusalCode::Fork));
     let down = LinkInfo { refused, ..info(closed()) };
-    assert_eq!(state(&down, Some(5)).word, LinkWord::Refused);
+    assert_eq!(state(&down, Some(5), None).word, LinkWord::Refused);
     let before = LinkInfo { refused, ..LinkInfo::default() };
-    assert_eq!(state(&before, None).word, LinkWord::Refused);
+    assert_eq!(state(&before, None, None).word, LinkWord::Refused);
 }
 
 #[test]
@@ -119,4 +122,37 @@ fn what_the_peer_never_said_is_not_known() {
     assert_eq!(held_by_peer(Some(&entry(0, LogState::Waiting)), None, true), None);
     assert_eq!(held_by_peer(Some(&entry(7, LogState::Waiting)), Some(5), true), Some(7));
     assert_eq!(held_by_peer(Some(&entry(0, LogState::CatchingUp)), None, true), Some(0));
+}
+
+#[test]
+fn the_reason_of_a_refusal_and_of_a_read_only_log_is_said() {
+    let refused =
+        LinkInfo { refused: Some((Party::Peer, RefusalCode::DuplicateOffice)), ..info(closed()) };
+    assert_eq!(state(&refused, None, None).text(), "refused: duplicate_office");
+    let live = info(LinkState::Live);
+    assert_eq!(state(&live, None, None).text(), "live");
+    let frozen = state(&live, None, Some(RefusalCode::Fork));
+    assert_eq!(frozen.text(), "read-only: fork", "more than anything else");
+    let two = LinkInfo { duplicate: Some(3), ..live };
+    assert_eq!(state(&two, None, None).text(), "refused: duplicate_office", "though one is live");
+    let silent = State { word: LinkWord::SilentSince, since: Some(1_999_999), reason: None };
+    assert_eq!(silent.text(), "silent since 1970-01-01T00:00:01Z");
+    let mut faulty = info(LinkState::Faulty);
+    let log = |epoch, state| LogStatus {
+        log: "kz-75".parse().unwrap(),
+        epoch,
+        role: Role::Follower,
+        size: 0,
+        head_size: None,
+        head_at: None,
+        held: 0,
+        witnessed: None,
+        lag: None,
+        state,
+    };
+    let stopped = |code| LogState::Stopped { code, text: String::new() };
+    let logs = vec![log(1, stopped(RefusalCode::Fork)), log(2, stopped(RefusalCode::WrongKey))];
+    faulty.status.as_mut().unwrap().logs = logs;
+    let said = state(&faulty, None, None).text();
+    assert_eq!(said, "refused: wrong_key", "of the epoch that goes on");
 }

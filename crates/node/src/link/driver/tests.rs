@@ -230,7 +230,16 @@ async fn a_node_goes_on_while_questions_by_key_wait_for_the_index() {
     let (epoch, size, root) = (1, 0, evidence::merkle::empty_root());
     let role = Role::Follower;
     centre
-        .greet_with(vec![Holding { log, epoch, role, size, root, head: None, succession: None }])
+        .greet_with(vec![Holding {
+            log,
+            epoch,
+            role,
+            size,
+            root,
+            head: None,
+            succession: None,
+            first: None,
+        }])
         .await;
     let sent = loop {
         if let Message::Entries(entries) = centre.hear().await {
@@ -288,6 +297,7 @@ async fn a_fork_that_cannot_be_noted_ends_the_link() {
             root,
             head,
             succession: None,
+            first: None,
         }])
         .await;
     let ended = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap();
