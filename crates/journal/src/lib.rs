@@ -88,7 +88,8 @@ pub use report::{
 pub use snapshot::Snapshot;
 pub use subscribe::{Durable, Growth, Positions, Subscription};
 pub use transaction::{
-    Append, CommandClaim, CommandKey, Committed, Control, ExpectedVersion, Transaction,
+    Append, CommandClaim, CommandKey, Committed, Control, ExpectedVersion, KnownCommand,
+    Transaction, UNKNOWN_REQUEST,
 };
 
 #[cfg(test)]

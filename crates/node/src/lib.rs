@@ -39,6 +39,7 @@ pub mod policy;
 pub mod project;
 pub mod records;
 pub mod relay;
+pub mod reseed;
 pub mod run;
 pub mod seal;
 pub mod start;

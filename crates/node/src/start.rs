@@ -30,6 +30,7 @@ use crate::options::Options;
 use crate::project;
 use crate::records::{Opening, Records};
 use crate::relay::Relay;
+use crate::reseed::{self, Reseed};
 use crate::stores;
 use crate::supervisor::{OnEnd, Supervisor};
 use crate::tables::Tables;
@@ -80,6 +81,8 @@ pub async fn start(options: Options, telemetry: &Telemetry) -> anyhow::Result<Ru
         supervisor.spawn("check the centre's view", OnEnd::StopNode, view);
         let deliver = duties::deliver::run(office.clone());
         supervisor.spawn("deliver directives", OnEnd::StopNode, deliver);
+        let reseeding = reseed::run(office.clone());
+        supervisor.spawn("take back what was lost", OnEnd::Ignore, reseeding);
         let dial = link::dial::run(office.clone());
         supervisor.spawn("dial the centre", OnEnd::StopNode, dial);
     }
@@ -165,6 +168,7 @@ pub(crate) async fn open(
         links: Links::new(),
         notes,
         relay,
+        reseed: Reseed::default(),
         view: View::default(),
         numbers: Numbers::new(),
         backing_up: tokio::sync::Mutex::default(),
@@ -177,6 +181,7 @@ pub(crate) async fn open(
     });
     // Which keys were enrolled; told of below, where the node starts.
     let _ = project::learn_now(&office);
+    reseed::notice(&office).await?;
     epochs::settle(&office).await.context("go on in the logs' open epochs")?;
     Ok(office)
 }

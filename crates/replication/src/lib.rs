@@ -24,6 +24,7 @@
 pub mod action;
 pub mod backoff;
 pub mod follower;
+pub mod giving;
 mod head;
 pub mod limits;
 pub mod message;
@@ -31,6 +32,7 @@ pub mod now;
 pub mod origin;
 mod pace;
 mod queue;
+pub mod recovery;
 pub mod relay;
 pub mod session;
 pub mod status;
@@ -38,20 +40,22 @@ mod witness;
 
 pub use action::{
     Action, Close, CommitBatch, CommitTicket, CosignatureKind, Countersigned, EntriesRead,
-    EpochRefused, EpochTicket, Failure, Fault, Greeted, Mirrored, NewEpoch, Party, PersistHead,
-    PersistTicket, PersistWitness, ProveHead, ProveTicket, ReadEntries, ReadRegister, ReadRoot,
-    ReadTicket, Register, RegisterTicket, RootTicket, SignHead, SignTicket, SignedHead,
-    StoreCosignature, WitnessTicket,
+    EpochRefused, EpochTicket, Failure, Fault, Greeted, Mirrored, NewEpoch, Offered, Party,
+    PersistHead, PersistTicket, PersistWitness, ProveHead, ProveTicket, ReadEntries, ReadRegister,
+    ReadRoot, ReadTicket, Recovered, Register, RegisterTicket, Rest, RootTicket, SignHead,
+    SignTicket, SignedHead, StoreCosignature, WitnessTicket,
 };
 pub use backoff::{Backoff, BackoffError};
 pub use follower::MirroredLog;
+pub use giving::GivenLog;
 pub use limits::{LimitError, Limits};
 pub use message::{
-    Cosigned, Entries, Head, HeadAccepted, Held, Hello, Holding, Message, PROTOCOL, RefusalCode,
-    Refused, Role, WITNESS, Witness, Witnessed, WitnessedHead,
+    Cosigned, Entries, Head, HeadAccepted, Held, Hello, Holding, Message, PROTOCOL, RETURN,
+    RefusalCode, Refused, Return, Role, WITNESS, Witness, Witnessed, WitnessedHead,
 };
 pub use now::Now;
 pub use origin::OwnLog;
+pub use recovery::{LostEpoch, Recover};
 pub use relay::{Candidate, Offer, Schedule};
 pub use session::{ConfigError, Session, SessionConfig};
 pub use status::{LinkState, LogState, LogStatus, Status};

@@ -60,6 +60,8 @@ impl End {
                 | Action::Greeted(_)
                 | Action::Mirrored(_)
                 | Action::Countersigned(_)
+                | Action::Offered(_)
+                | Action::Recovered(_)
                 | Action::TakeCosignature(_) => continue,
                 Action::Send(message) => {
                     out.push_back(message.clone());

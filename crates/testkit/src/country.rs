@@ -86,7 +86,8 @@ impl Country {
     pub async fn add_region(&mut self, office: &str) -> Result<()> {
         self.prepare_region(office).await?;
         self.enrol(office).await?;
-        self.start_region(office).await
+        self.start_region(office).await?;
+        self.until_writable(office).await
     }
 
     /// Makes keys, people and configuration of one more region; it is not enrolled, not started.
@@ -108,10 +109,40 @@ impl Country {
 
     /// Starts a region, again if need be.
     pub async fn start_region(&mut self, office: &str) -> Result<()> {
+        self.start_region_with(office, &[]).await
+    }
+
+    /// Starts a region with further arguments.
+    pub async fn start_region_with(&mut self, office: &str, more: &[&str]) -> Result<()> {
         let program = binary("adal-region")?;
         let region = self.region_mut(office)?;
-        region.process = Some(Process::start(office, &program, &region.config).await?);
+        let process = Process::start_with(office, &program, &region.config, more).await?;
+        region.process = Some(process);
         Ok(())
+    }
+
+    /// Why a region records nothing; empty if it does.
+    pub async fn read_only(&self, office: &str) -> Result<String> {
+        let own = office.to_ascii_lowercase();
+        let status = self.sync_status(office).await?;
+        let mut logs = status.links.into_iter().flat_map(|link| link.logs);
+        let refused = logs.find(|log| log.log == own).map(|log| log.refused);
+        Ok(refused.filter(|text| text.starts_with("read-only")).unwrap_or_default())
+    }
+
+    /// Waits until a region records: a new or a restored one asks the centre first.
+    pub async fn until_writable(&self, office: &str) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let why = self.read_only(office).await?;
+            if why.is_empty() {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() > deadline {
+                bail!("{office} still does not record: {why}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Ends a region as a power cut does.

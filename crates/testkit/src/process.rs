@@ -34,11 +34,22 @@ impl Process {
     /// Starts `binary --config config` and waits for its ready line. Standard error goes to
     /// `<folder of config>/stderr.log`, appended.
     pub async fn start(name: &str, binary: &Path, config: &Path) -> Result<Process> {
+        Process::start_with(name, binary, config, &[]).await
+    }
+
+    /// As [`Process::start`], with further arguments.
+    pub async fn start_with(
+        name: &str,
+        binary: &Path,
+        config: &Path,
+        more: &[&str],
+    ) -> Result<Process> {
         let log_path = config.with_file_name("stderr.log");
         let log = File::options().create(true).append(true).open(&log_path)?;
         let mut child = Command::new(binary)
             .arg("--config")
             .arg(config)
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -23,13 +23,20 @@ enum Link {
     Cut,
 }
 
+/// Bytes that may still pass, by the end that sends them; `None`: any number.
+#[derive(Debug, Default)]
+struct Allowance {
+    dialling: Option<usize>,
+    answering: Option<usize>,
+}
+
 /// Listens on loopback and forwards to one address while the link is up.
 #[derive(Debug)]
 pub struct LinkProxy {
     address: SocketAddr,
     state: Arc<watch::Sender<Link>>,
-    /// Bytes that the dialling end may still send before the link becomes a black hole.
-    allowance: Arc<Mutex<Option<usize>>>,
+    /// Bytes that the ends may still send before the link becomes a black hole.
+    allowance: Arc<Mutex<Allowance>>,
     accepting: JoinHandle<()>,
 }
 
@@ -41,7 +48,7 @@ impl LinkProxy {
         let address = listener.local_addr()?;
         let state = Arc::new(watch::channel(Link::Up).0);
         let states = state.clone();
-        let allowance = Arc::new(Mutex::new(None));
+        let allowance = Arc::new(Mutex::new(Allowance::default()));
         let allowed = allowance.clone();
         let accepting = tokio::spawn(async move {
             loop {
@@ -74,13 +81,21 @@ impl LinkProxy {
     /// Lets connections through until the dialling end has sent so many bytes more; then it is a
     /// black hole.
     pub fn mend_for(&self, bytes: usize) {
-        *self.allowance.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
-        self.state.send_replace(Link::Up);
+        self.allow(Allowance { dialling: Some(bytes), answering: None });
+    }
+
+    /// The same, counted at the end that is dialled.
+    pub fn mend_for_answers(&self, bytes: usize) {
+        self.allow(Allowance { dialling: None, answering: Some(bytes) });
     }
 
     /// Lets connections through again; those that a black hole kept go on where they were.
     pub fn mend(&self) {
-        *self.allowance.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.allow(Allowance::default());
+    }
+
+    fn allow(&self, allowance: Allowance) {
+        *self.allowance.lock().unwrap_or_else(PoisonError::into_inner) = allowance;
         self.state.send_replace(Link::Up);
     }
 }
@@ -96,19 +111,24 @@ async fn forward(
     near: TcpStream,
     target: SocketAddr,
     states: Arc<watch::Sender<Link>>,
-    allowance: Arc<Mutex<Option<usize>>>,
+    allowance: Arc<Mutex<Allowance>>,
 ) {
     let mut state = states.subscribe();
     let mut cut = state.clone();
-    let spend = move |bytes: usize| {
-        let mut left = allowance.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(left) = left.as_mut() {
-            *left = left.saturating_sub(bytes);
-            if *left == 0 {
-                states.send_replace(Link::BlackHole);
+    type Of = fn(&mut Allowance) -> &mut Option<usize>;
+    let spend = |of: Of| {
+        let (allowance, states) = (allowance.clone(), states.clone());
+        move |bytes: usize| {
+            let mut allowance = allowance.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(left) = of(&mut allowance) {
+                *left = left.saturating_sub(bytes);
+                if *left == 0 {
+                    states.send_replace(Link::BlackHole);
+                }
             }
         }
     };
+    let (up, down) = (spend(|of| &mut of.dialling), spend(|of| &mut of.answering));
     let both_ways = async move {
         passable(&mut state).await?;
         let far = TcpStream::connect(target).await?;
@@ -116,8 +136,8 @@ async fn forward(
         far.set_nodelay(true)?;
         let (near_out, near_in) = near.into_split();
         let (far_out, far_in) = far.into_split();
-        let up = copy(near_out, far_in, state.clone(), spend);
-        tokio::try_join!(up, copy(far_out, near_in, state, |_| {}))
+        let up = copy(near_out, far_in, state.clone(), up);
+        tokio::try_join!(up, copy(far_out, near_in, state, down))
     };
     tokio::select! {
         _ = both_ways => {} // one end has gone: the other is dropped with it

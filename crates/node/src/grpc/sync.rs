@@ -16,6 +16,7 @@ use crate::grpc::instant;
 use crate::link::driver::STATUS_EVERY;
 use crate::link::{LinkInfo, store};
 use crate::office::{Office, downlink, own_log};
+use crate::reseed;
 
 /// A status that was not renewed for so long says nothing about now.
 const STALE: Duration = STATUS_EVERY.saturating_mul(6);
@@ -250,7 +251,10 @@ fn log_line(
         peer_size,
         lag,
         cosigned,
-        refused: refused_of(status, (&log, epoch, role), mirrors),
+        refused: match reseed::reason(&office.journal, &log).filter(|_| own) {
+            Some(reason) => format!("read-only: {reason}"),
+            None => refused_of(status, (&log, epoch, role), mirrors),
+        },
         log,
     }
 }
