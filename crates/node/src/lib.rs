@@ -38,6 +38,7 @@ pub mod options;
 pub mod policy;
 pub mod project;
 pub mod records;
+pub mod recover;
 pub mod relay;
 pub mod reseed;
 pub mod run;

@@ -250,6 +250,8 @@ pub struct Offered {
     pub log: LogName,
     /// Each epoch that the peer holds, with the number of its records.
     pub epochs: Vec<(u32, u64)>,
+    /// Whether it has accepted a head of any of them, with or without records.
+    pub signed: bool,
     /// Whether the peer's software can give records back.
     pub understood: bool,
 }

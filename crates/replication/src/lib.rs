@@ -16,7 +16,8 @@
 //! Modules:
 //! * [`message`] what is said; [`session`] one link, with the order of the protocol and how to
 //!   drive it; [`action`] what a session asks of its driver
-//! * [`origin`] and [`follower`] the two parts in a log
+//! * [`origin`] and [`follower`] the two parts in a log; [`giving`] and [`recovery`] the way back
+//!   of records that their writer lost
 //! * [`relay`] and `witness` who else co-signs a head: asking for it, and doing it
 //! * [`status`] what an operator may rely on
 //! * [`backoff`] when to dial again; [`limits`] every number; [`now`] time as it comes in

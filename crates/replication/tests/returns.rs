@@ -175,7 +175,8 @@ fn an_empty_office_gets_back_what_is_held_and_learns_what_is_lost() {
         assert_eq!(region.disk.head.as_ref().map(|(size, _)| *size), Some(signed));
         let whole = Recovered { log: name(LOG), epoch: 1, size: held, signed };
         assert_eq!(region.recovered, [whole]);
-        let offered = Offered { log: name(LOG), epochs: vec![(1, held)], understood: true };
+        let (log, epochs) = (name(LOG), vec![(1, held)]);
+        let offered = Offered { log, epochs, signed: true, understood: true };
         assert_eq!(region.offered, [offered]);
         assert!(region.faults.is_empty() && centre.faults.is_empty());
     }
@@ -342,5 +343,6 @@ fn older_software_is_told_from_an_office_that_holds_nothing() {
     assert_eq!(nothing.root, empty_root());
     new.say(hello(vec![nothing], &[replication::RETURN]));
     let whole = Recovered { log: name(LOG), epoch: 1, size: 0, signed: 0 };
+    assert!(new.offered[0].understood && !new.offered[0].signed);
     assert_eq!((new.recovered, new.faults.len()), (vec![whole], 0));
 }

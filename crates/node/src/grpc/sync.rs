@@ -252,7 +252,12 @@ fn log_line(
         lag,
         cosigned,
         refused: match reseed::reason(&office.journal, &log).filter(|_| own) {
-            Some(reason) => format!("read-only: {reason}"),
+            Some(reason) => {
+                // What is taken back is refused as a mirror is.
+                let more = refused_of(status, (&log, 0, Role::Follower), mirrors);
+                let more = if more.is_empty() { more } else { format!("; {more}") };
+                format!("read-only: {reason}{more}")
+            }
             None => refused_of(status, (&log, epoch, role), mirrors),
         },
         log,

@@ -61,8 +61,8 @@ pub fn recover(office: &Office) -> Result<Option<Recover>, NoteError> {
 /// What kept it from being noted, in words; the next link says it again.
 pub async fn offered(office: &Office, offered: Offered) -> Result<(), String> {
     let Some(before) = pending(&office.journal) else { return Ok(()) };
+    let is_known = offered.signed || offered.epochs.len() > 1;
     let epochs: BTreeMap<u32, u64> = offered.epochs.into_iter().collect();
-    let is_known = epochs.len() > 1 || epochs.values().any(|size| *size > 0);
     if before.kind == Kind::New && !is_known {
         let ended = done(before.kind, office.clock.now(), &BTreeMap::new());
         write(office, ended).await.map_err(|error| chain(&error))?;

@@ -13,7 +13,8 @@ use crate::testing::{Desk, contact, desk, enrolment_of, log};
 use crate::{epochs, keys, project};
 
 fn offer(epochs: &[(u32, u64)]) -> Offered {
-    Offered { log: log("kz-75"), epochs: epochs.to_vec(), understood: true }
+    let signed = epochs.iter().any(|(_, size)| *size > 0);
+    Offered { log: log("kz-75"), epochs: epochs.to_vec(), signed, understood: true }
 }
 
 /// An office in this state whose centre has enrolled it, with what else the centre published.
@@ -82,10 +83,14 @@ async fn nothing_is_recorded_before_the_centre_has_answered() {
 
 #[tokio::test]
 async fn a_new_office_begins_and_an_emptied_one_does_not() {
-    for (held, begins) in [(vec![], true), (vec![(1, 0)], true), (vec![(1, 3)], false)] {
+    let nothing = offer(&[(1, 0)]);
+    // A head was signed whose records never arrived.
+    let promised = Offered { signed: true, ..nothing.clone() };
+    let cases = [(offer(&[]), true), (nothing, true), (promised, false), (offer(&[(1, 3)]), false)];
+    for (held, begins) in cases {
         let (_centre, region) = waiting(Kind::New, &[]).await;
         assert!(said(&region).contains("--without-centre"), "{}", said(&region));
-        offered(&region.office, offer(&held)).await.unwrap();
+        offered(&region.office, held.clone()).await.unwrap();
         assert_eq!(pending(&region.office.journal).is_none(), begins, "{held:?}");
         assert!(begins || said(&region).contains("start it once with --reseed"));
         assert_eq!(region.office.own_epoch(), 1);

@@ -31,9 +31,11 @@ impl Session {
     pub(super) fn tell_offer(&mut self, hello: &Hello) {
         let Some(log) = self.recover.clone() else { return };
         let of_log = |h: &&Holding| h.role == Role::Follower && h.log == log;
-        let offered = hello.holdings.iter().filter(of_log).map(|h| (h.epoch, h.size)).collect();
+        let held = || hello.holdings.iter().filter(of_log);
+        let epochs = held().map(|holding| (holding.epoch, holding.size)).collect();
+        let signed = held().any(|holding| holding.head.is_some());
         let understood = understands(hello);
-        self.queue.push(Action::Offered(Offered { log, epochs: offered, understood }));
+        self.queue.push(Action::Offered(Offered { log, epochs, signed, understood }));
     }
 
     /// Whether the peer speaks of records that come back, to us or from us.
