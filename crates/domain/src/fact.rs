@@ -242,6 +242,7 @@ mod tests {
             (0x0c02, "log.succeeds"),
             (0x0c03, "log.closed"),
             (0x0c04, "key.rotated"),
+            (0x0c05, "log.recovered"),
         ];
         for (code, name) in names {
             assert_eq!(Fact::name_of(code), Some(name));

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use evidence::hash::Hash;
 use evidence::log::{LogName, Position};
 use evidence::merkle::Frontier;
-use evidence::record::{Draft, Record, StreamRef};
+use evidence::record::{Record, StreamRef};
 use evidence::verify::{BatchParts, VerifiedBatch};
 
 use crate::attachments;
@@ -25,11 +25,16 @@ use crate::report::Role;
 use crate::segment::LogKey;
 use crate::state::{Log, State};
 use crate::transaction::{
-    Append, CommandClaim, CommandKey, Committed, Control, ExpectedVersion, Transaction,
+    Append, CommandClaim, CommandKey, Committed, Control, ExpectedVersion, KnownCommand,
+    Transaction, UNKNOWN_REQUEST,
 };
 
 /// Log number and version of streams.
 pub(crate) type Heads = HashMap<StreamRef, (u16, u32)>;
+
+mod parts;
+
+use parts::{done, limit, placed};
 
 /// What a group changes in the state, to be published once it is durable.
 #[derive(Default)]
@@ -111,9 +116,11 @@ pub(crate) struct Builder<'a> {
 #[derive(Default)]
 struct Plan {
     records: Vec<(u16, Record)>,
-    mirror: Option<(u16, BatchParts)>,
+    batches: Vec<(u16, BatchParts)>,
     controls: Vec<Control>,
     done: Option<Done>,
+    /// Commands of records that came back.
+    known: Vec<Done>,
     recorded: Vec<(u16, i64)>,
     streams: Vec<(StreamRef, u16, u32)>,
     committed: Committed,
@@ -211,7 +218,7 @@ impl<'a> Builder<'a> {
             return if same { Ok(Some(old())) } else { Err(CommitError::CommandReused) };
         }
         let Some(done) = self.catalog.command(&claim.key)? else { return Ok(None) };
-        if done.request_hash != claim.request_hash {
+        if done.request_hash != claim.request_hash && done.request_hash != UNKNOWN_REQUEST {
             return Err(CommitError::CommandReused);
         }
         let mut positions = Vec::new();
@@ -228,8 +235,8 @@ impl<'a> Builder<'a> {
 
     /// Decides a transaction without changing anything.
     fn plan(&self, transaction: Transaction) -> Result<Plan, CommitError> {
-        let Transaction { command, appends, mirror, controls } = transaction;
-        let stores_facts = !appends.is_empty() || mirror.is_some();
+        let Transaction { command, appends, mirror, returned, controls, known } = transaction;
+        let stores_facts = !appends.is_empty() || mirror.is_some() || returned.is_some();
         if let Some((free, watermark)) = self.full.filter(|_| stores_facts) {
             return Err(CommitError::DiskFull { free, watermark });
         }
@@ -246,11 +253,18 @@ impl<'a> Builder<'a> {
         limit("bytes of all control facts", self.pending_controls() + added, MAX_CONTROLS)?;
         let mut plan = Plan { controls, ..Plan::default() };
         plan.committed.recorded_at = self.clock;
+        for command in known {
+            let done = self.known(command)?;
+            size += span(76 + done.runs.len() * 18 + done.versions.len() * 22);
+            plan.known.push(done);
+        }
         for append in appends {
             self.plan_append(append, &mut plan)?;
         }
-        plan.mirror = mirror.map(|batch| self.plan_mirror(batch)).transpose()?;
-        let mirrored = plan.mirror.iter().flat_map(|(_, parts)| &parts.records);
+        let mirror = mirror.map(|batch| self.plan_batch(batch, Role::Mirror)).transpose()?;
+        let returned = returned.map(|batch| self.plan_batch(batch, Role::Own)).transpose()?;
+        plan.batches = mirror.into_iter().chain(returned).collect();
+        let mirrored = plan.batches.iter().flat_map(|(_, parts)| &parts.records);
         let records = plan.records.iter().map(|(_, record)| record).chain(mirrored);
         size += records.map(|record| span(record.bytes().len())).sum::<usize>();
         plan.done = command.map(|claim| done(claim, &plan));
@@ -347,12 +361,30 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Decides a mirror batch: it must continue exactly what is held.
-    fn plan_mirror(&self, batch: VerifiedBatch) -> Result<(u16, BatchParts), CommitError> {
+    /// A command whose records came back: they must be here.
+    fn known(&self, command: KnownCommand) -> Result<Done, CommitError> {
+        let KnownCommand { key, log, epoch, first_seq, count, recorded_at, versions } = command;
+        let known = self.state.named(&log).filter(|known| known.role == Role::Own);
+        let Some(known) = known else { return Err(CommitError::UnknownLog { log }) };
+        let held = known.epochs.get(&epoch).map_or(0, Frontier::size);
+        if first_seq.saturating_add(u64::from(count)) > held {
+            return Err(CommitError::MirrorOutOfStep { log, held, first_seq });
+        }
+        let runs = vec![Run { log_no: known.no, epoch, first_seq, count }];
+        Ok(Done { key, request_hash: UNKNOWN_REQUEST, recorded_at, runs, versions })
+    }
+
+    /// Decides a batch of verified records, for a mirror or of an own log that is taken back: it
+    /// must continue exactly what is held.
+    fn plan_batch(
+        &self,
+        batch: VerifiedBatch,
+        role: Role,
+    ) -> Result<(u16, BatchParts), CommitError> {
         let parts = batch.into_parts();
         let unknown = || CommitError::UnknownLog { log: parts.log.clone() };
         let log = self.state.named(&parts.log).ok_or_else(unknown)?;
-        if log.role != Role::Mirror {
+        if log.role != role {
             return Err(CommitError::WrongRole { log: parts.log });
         }
         let key = (log.no, parts.epoch);
@@ -383,10 +415,15 @@ impl<'a> Builder<'a> {
         for (stream, log_no, version) in plan.streams {
             self.streams.insert(stream, (log_no, version));
         }
-        if let Some((log_no, parts)) = plan.mirror {
+        for (log_no, parts) in plan.batches {
+            let is_own = self.state.log(log_no).is_some_and(|log| log.role == Role::Own);
             for (record, nodes) in parts.records.iter().zip(parts.nodes) {
                 let header = record.header();
                 self.changes.recorded.insert(log_no, header.recorded_at);
+                if is_own {
+                    let head = (log_no, header.stream_version);
+                    self.streams.insert(header.stream, head);
+                }
                 self.put_record(log_no, record, nodes);
             }
             self.changes.edges.insert((log_no, parts.epoch), parts.frontier);
@@ -395,14 +432,22 @@ impl<'a> Builder<'a> {
             put_control(self.buffer, &control.key, &control.value, false);
             self.changes.controls.push(control);
         }
+        for done in &plan.known {
+            self.put_command(done);
+        }
         if let Some(done) = plan.done {
-            let start = done.put(self.buffer);
-            let len = 76 + done.runs.len() * 18 + done.versions.len() * 22;
-            self.changes.commands += 1;
-            self.items.commands.push(start..start + len);
+            self.put_command(&done);
             self.commands.insert(done.key, (done.request_hash, plan.committed.clone()));
         }
         plan.committed
+    }
+
+    /// Appends the frame of a command.
+    fn put_command(&mut self, done: &Done) {
+        let start = done.put(self.buffer);
+        let len = 76 + done.runs.len() * 18 + done.versions.len() * 22;
+        self.changes.commands += 1;
+        self.items.commands.push(start..start + len);
     }
 
     /// The right edge of a log as of this group.
@@ -431,52 +476,4 @@ impl<'a> Builder<'a> {
             len: bytes.len(),
         });
     }
-}
-
-/// A draft as the record that it becomes at its place.
-fn placed(
-    mut draft: Draft,
-    log: &LogName,
-    epoch: u32,
-    seq: u64,
-    stream_version: u32,
-    recorded_at: i64,
-) -> Result<Record, CommitError> {
-    let header = &mut draft.header;
-    header.log = log.clone();
-    (header.epoch, header.seq) = (epoch, seq);
-    (header.stream_version, header.recorded_at) = (stream_version, recorded_at);
-    Ok(draft.into_record()?)
-}
-
-/// What a command did, with neighbouring records joined.
-fn done(claim: CommandClaim, plan: &Plan) -> Done {
-    let mut runs: Vec<Run> = Vec::new();
-    for (log_no, record) in &plan.records {
-        let (epoch, seq) = (record.header().epoch, record.header().seq);
-        match runs.last_mut() {
-            Some(run)
-                if (run.log_no, run.epoch) == (*log_no, epoch)
-                    && run.first_seq + u64::from(run.count) == seq =>
-            {
-                run.count += 1;
-            }
-            _ => runs.push(Run { log_no: *log_no, epoch, first_seq: seq, count: 1 }),
-        }
-    }
-    Done {
-        key: claim.key,
-        request_hash: claim.request_hash,
-        recorded_at: plan.committed.recorded_at,
-        runs,
-        versions: plan.committed.versions.clone(),
-    }
-}
-
-/// Refuses what exceeds a limit.
-fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), CommitError> {
-    if found <= limit {
-        return Ok(());
-    }
-    Err(CommitError::TooLarge { what, found: found as u64, limit: limit as u64 })
 }

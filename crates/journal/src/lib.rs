@@ -24,7 +24,7 @@
 //! * [`subscribe`]: following logs as they grow.
 //! * [`transaction`]: what is committed and what is answered.
 //! * [`report`]: what open, check and statistics tell.
-//! * `check`: [`Journal::check`], [`check_files`], [`Scrub`].
+//! * `check`: [`Journal::check`], [`check_files`], [`read_files`], [`Scrub`].
 //! * `backup`: [`Journal::backup`], [`BackupWriter`], [`restore()`].
 //! * [`attachments`]: sealed files that records name.
 //! * [`error`]: one error type an operation.
@@ -72,8 +72,8 @@ pub use backup::{
     MANIFEST, Manifest, ManifestError, Restore, RestoreError, RestoreReport, Restored, restore,
 };
 pub use check::{
-    CheckProgress, CheckReport, CheckWatch, FileCheck, FilesStat, Scrub, ScrubStep, check_files,
-    stat_files,
+    CheckProgress, CheckReport, CheckWatch, FileCheck, FilesRead, FilesStat, Scrub, ScrubStep,
+    check_files, read_files, stat_files,
 };
 pub use error::{
     CommitError, IndexError, IndexOpenError, JournalStopped, OpenError, PageError, ReadError,
@@ -88,7 +88,8 @@ pub use report::{
 pub use snapshot::Snapshot;
 pub use subscribe::{Durable, Growth, Positions, Subscription};
 pub use transaction::{
-    Append, CommandClaim, CommandKey, Committed, Control, ExpectedVersion, Transaction,
+    Append, CommandClaim, CommandKey, Committed, Control, ExpectedVersion, KnownCommand,
+    Transaction, UNKNOWN_REQUEST,
 };
 
 #[cfg(test)]

@@ -159,9 +159,6 @@ fn take_record(
 ) -> Result<RecordItem, &'static str> {
     let (log_no, epoch, seq) = (frame.head.log_no, frame.head.epoch, frame.head.seq);
     let log = state.log_mut(log_no).ok_or("record of an unknown log")?;
-    if log.role == Role::Own && epoch < log.open_epoch() {
-        return Err("record of a closed epoch");
-    }
     let frontier = log.epochs.get_mut(&epoch).ok_or("record of an unknown epoch")?;
     if frontier.size() != seq {
         return Err("record is out of sequence");

@@ -17,8 +17,37 @@ pub struct Transaction {
     pub appends: Vec<Append>,
     /// Verified records for a mirror.
     pub mirror: Option<VerifiedBatch>,
+    /// Verified records of an own log that are taken back from a mirror: they continue one of its
+    /// epochs, open or closed.
+    pub returned: Option<VerifiedBatch>,
     /// Control facts, durable with the rest.
     pub controls: Vec<Control>,
+    /// Commands of records that were taken back, so that they are not carried out twice. None of
+    /// them may be known already.
+    pub known: Vec<KnownCommand>,
+}
+
+/// Stands for the request of a command of which only the records are known: every repetition gets
+/// the old answer, whatever it asks.
+pub const UNKNOWN_REQUEST: Hash = [0xff; 32];
+
+/// A command as its records show it, which lie one behind the other in an own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownCommand {
+    /// Who sent it, and which.
+    pub key: CommandKey,
+    /// The own log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// The first record.
+    pub first_seq: u64,
+    /// How many there are.
+    pub count: u32,
+    /// When the last of them was recorded, microseconds since 1970 UTC.
+    pub recorded_at: i64,
+    /// The streams and the versions that they had then.
+    pub versions: Vec<(StreamRef, u32)>,
 }
 
 /// Records of one stream for one own log.

@@ -15,7 +15,7 @@ use evidence::hash::Hash;
 use evidence::log::{LogName, Position};
 use evidence::record::StreamRef;
 use journal::{Append, CommandClaim, CommandKey, CommitError, ExpectedVersion, ReadError};
-use journal::{Committed, Role, Transaction};
+use journal::{Committed, Role, Transaction, UNKNOWN_REQUEST};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -24,6 +24,7 @@ use crate::facts::{self, FactsError};
 use crate::numbers::NumbersError;
 use crate::office::{Office, downlink, own_log};
 use crate::project;
+use crate::reseed;
 use crate::seal::{self, Provenance, SealError};
 use crate::writer::WriteError;
 
@@ -137,10 +138,15 @@ pub async fn execute(
     order: Order,
 ) -> Result<Receipt, ExecuteError> {
     permission::check(actor, &office.code, &order.request)?;
+    // Before anything is decided: numbers and versions follow from what may still come back.
+    if let Some(reason) = reseed::reason(&office.journal, &office.logs.own) {
+        let log = office.logs.own.clone();
+        return Err(ExecuteError::Write(WriteError::ReadOnly { log, reason }));
+    }
     let key =
         CommandKey { principal: actor.person.bytes(), command_id: *order.command_id.as_bytes() };
     if let Some(hit) = office.journal.find_command(&key).await? {
-        if hit.request_hash != order.request_hash {
+        if hit.request_hash != order.request_hash && hit.request_hash != UNKNOWN_REQUEST {
             return Err(ExecuteError::CommandReused);
         }
         return replayed(office, &hit).await;
@@ -316,8 +322,8 @@ async fn transaction(
     Ok(Transaction {
         command: Some(CommandClaim { key, request_hash: order.request_hash }),
         appends,
-        mirror: None,
         controls: order.controls.clone(),
+        ..Transaction::default()
     })
 }
 

@@ -30,6 +30,7 @@ use crate::keys;
 use crate::link::store;
 use crate::office::{Office, SharedOffice};
 use crate::project::chain;
+use crate::reseed;
 use crate::seal::{self, Provenance, SealError};
 use crate::writer::{Next, WriteError};
 
@@ -119,6 +120,9 @@ pub struct Rotated {
 /// # Errors
 /// [`EpochError`]; the node must not serve then.
 pub async fn settle(office: &Office) -> Result<(), EpochError> {
+    if reseed::pending(&office.journal).is_some() {
+        return Ok(()); // the epoch is opened once the centre has given back what it holds
+    }
     let logs = own_logs(office);
     let mut newest = 1;
     for log in &logs {
@@ -313,7 +317,11 @@ async fn patient(outcome: Result<(), WriteError>) -> Result<bool, EpochError> {
 }
 
 /// The transaction with which an epoch begins; nothing for the first one of a log.
-fn first_of(office: &Office, log: &LogName, epoch: u32) -> Result<Transaction, EpochError> {
+pub(crate) fn first_of(
+    office: &Office,
+    log: &LogName,
+    epoch: u32,
+) -> Result<Transaction, EpochError> {
     let Some(closed) = before(office, log, epoch) else { return Ok(Transaction::default()) };
     let (before, size, root) = closed;
     let fact = LogSucceeds { log: LogId::new(log.as_str())?, epoch: before, size, root };
@@ -330,7 +338,7 @@ fn first_of(office: &Office, log: &LogName, epoch: u32) -> Result<Transaction, E
 
 /// The epoch before, with what this office has of it. One whose records are lost altogether is
 /// known by its key, if that was kept.
-fn before(office: &Office, log: &LogName, epoch: u32) -> Option<(u32, u64, [u8; 32])> {
+pub(crate) fn before(office: &Office, log: &LogName, epoch: u32) -> Option<(u32, u64, [u8; 32])> {
     let infos = office.journal.logs().into_iter();
     let of_log = infos.filter(|info| info.log == *log && info.epoch < epoch);
     let last = of_log.max_by_key(|info| info.epoch)?;
@@ -386,7 +394,7 @@ fn record(office: &Office, log: &LogName, fact: Fact) -> Result<Transaction, Epo
 }
 
 /// Writes the public keys beside the newest one, for the centre to enrol if the old keys are lost.
-fn publish(office: &Office, newest: u32) {
+pub(crate) fn publish(office: &Office, newest: u32) {
     let Some(log) = office.log_keys.public(newest).filter(|_| newest > 1) else { return };
     let path = office.log_keys.folder().join(PUBLIC);
     let saved = office.keys.public(office.code.as_str()).and_then(|keys| {

@@ -27,6 +27,7 @@ use crate::numbers::Numbers;
 use crate::options::Options;
 use crate::records::Records;
 use crate::relay::Relay;
+use crate::reseed::Reseed;
 use crate::supervisor::Supervisor;
 use crate::tables::Tables;
 use crate::writer::Writer;
@@ -73,6 +74,8 @@ pub struct Office {
     pub notes: Notes,
     /// When heads go round among the offices.
     pub relay: Relay,
+    /// What is taken back from the centre after a loss.
+    pub reseed: Reseed,
     /// What the centre says of this office's log.
     pub view: View,
     /// Counters of registration numbers.

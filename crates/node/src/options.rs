@@ -48,6 +48,25 @@ pub struct Options {
     /// What is published of heads, and when their lack is an alarm.
     #[serde(default)]
     pub evidence: Evidence,
+    /// What this start was told on the command line.
+    #[serde(skip)]
+    pub begin: Begin,
+    /// Whether a region with an empty data folder asks the centre before it records anything. Set
+    /// by the binaries.
+    #[serde(skip)]
+    pub asks_first: bool,
+}
+
+/// What one start of a region is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Begin {
+    /// Nothing: it goes on with what is there.
+    #[default]
+    Normal,
+    /// The office's server was lost: an empty folder is filled from the centre.
+    Reseed,
+    /// It goes on without asking the centre what it holds.
+    WithoutCentre,
 }
 
 /// Where a region finds the centre.

@@ -11,7 +11,7 @@ use anyhow::Context;
 use telemetry::Telemetry;
 
 use crate::office::SharedOffice;
-use crate::options::Options;
+use crate::options::{Begin, Options};
 use crate::start::{self, Running};
 use crate::supervisor;
 
@@ -32,6 +32,15 @@ pub enum Kind {
     Coordinator,
 }
 
+/// What one start is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// Check the configuration, print what is in effect, and end.
+    pub check: bool,
+    /// How the office begins.
+    pub begin: Begin,
+}
+
 /// Something that a binary adds to the node, e.g. its pages; returns what to say of it in the
 /// ready line.
 pub type Extra = Pin<Box<dyn Future<Output = anyhow::Result<Option<String>>> + Send>>;
@@ -40,11 +49,11 @@ pub type Extra = Pin<Box<dyn Future<Output = anyhow::Result<Option<String>>> + S
 pub fn main(
     program: &'static str,
     config: &Path,
-    check: bool,
+    order: Order,
     kind: Kind,
     extra: impl FnOnce(SharedOffice) -> Extra,
 ) -> ExitCode {
-    match live(program, config, check, kind, extra) {
+    match live(program, config, order, kind, extra) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The chain in one line: each cause says one thing. Standard error may be closed.
@@ -57,11 +66,11 @@ pub fn main(
 fn live(
     program: &'static str,
     config: &Path,
-    check: bool,
+    order: Order,
     kind: Kind,
     extra: impl FnOnce(SharedOffice) -> Extra,
 ) -> anyhow::Result<()> {
-    let options = Options::load(config)?;
+    let mut options = Options::load(config)?;
     let is_centre = options.centre.is_none();
     anyhow::ensure!(
         is_centre == (kind == Kind::Coordinator),
@@ -70,7 +79,8 @@ fn live(
         if is_centre { "the centre" } else { "a region" },
         if is_centre { "adal-coordinator" } else { "adal-region" },
     );
-    if check {
+    (options.begin, options.asks_first) = (order.begin, true);
+    if order.check {
         say(options.to_toml().trim_end());
         return Ok(());
     }
@@ -140,7 +150,7 @@ async fn serve(
 
 /// Says a line on standard output. Nobody need be listening there: a node whose starter has gone
 /// works on.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }

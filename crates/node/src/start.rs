@@ -32,6 +32,7 @@ use crate::project;
 use crate::records::Opening;
 use crate::records::Records;
 use crate::relay::Relay;
+use crate::reseed::{self, Reseed};
 use crate::stores;
 use crate::supervisor::{OnEnd, Supervisor};
 use crate::tables::Tables;
@@ -97,6 +98,8 @@ pub fn begin_duties(office: &SharedOffice) {
         supervisor.spawn("check the centre's view", OnEnd::StopNode, view);
         let deliver = duties::deliver::run(office.clone());
         supervisor.spawn("deliver directives", OnEnd::StopNode, deliver);
+        let reseeding = reseed::run(office.clone());
+        supervisor.spawn("take back what was lost", OnEnd::Ignore, reseeding);
     }
 }
 
@@ -195,6 +198,7 @@ pub async fn open_on(
         links: Links::new(),
         notes,
         relay,
+        reseed: Reseed::default(),
         view: View::default(),
         numbers: Numbers::new(),
         backing_up: tokio::sync::Mutex::default(),
@@ -208,6 +212,7 @@ pub async fn open_on(
     });
     // Which keys were enrolled; told of below, where the node starts.
     let _ = project::learn_now(&office);
+    reseed::notice(&office).await?;
     epochs::settle(&office).await.context("go on in the logs' open epochs")?;
     Ok(office)
 }

@@ -22,8 +22,9 @@ use journal::{Control, Journal, Transaction};
 use tracing::info;
 use vault::{RootKey, Vault};
 
-use crate::options::Options;
+use crate::options::{Begin, Options};
 use crate::records::{self, Opening};
+use crate::reseed;
 
 /// The control fact with the vault's id.
 const VAULT: &[u8] = b"vault/id";
@@ -47,7 +48,8 @@ pub fn open(
     let mut vault = None;
     if was_there && !is_begun(disk, &journal_dir)? {
         let found = open_vault()?;
-        ensure!(!found.has_secret(JOURNAL), lost_journal(&journal_dir));
+        let asked = options.begin == Begin::Reseed || !found.has_secret(JOURNAL);
+        ensure!(asked, lost_journal(&journal_dir));
         vault = Some(found);
     }
     let journal = open_journal(options, &journal_dir, opening)?;
@@ -61,9 +63,11 @@ pub fn open(
     match named {
         Some(id) => ensure!(id == vault.id(), strangers(&id, &vault)),
         None => {
-            ensure!(!vault.has_secret(JOURNAL), lost_journal(&journal_dir));
+            // A journal begun anew beside an old vault says so in the same commit.
+            let reseed = options.begin == Begin::Reseed;
+            ensure!(reseed || !vault.has_secret(JOURNAL), lost_journal(&journal_dir));
             ensure!(records == 0, lost_vault(&vault_dir));
-            name_vault(&journal, &vault)?;
+            name_vault(&journal, &vault, reseed.then(reseed::marker))?;
         }
     }
     vault.named_secret(JOURNAL).context("note in the vault that a journal names it")?;
@@ -100,9 +104,10 @@ fn open_journal(options: &Options, dir: &Path, opening: &Opening) -> anyhow::Res
     Ok(journal)
 }
 
-fn name_vault(journal: &Journal, vault: &Vault) -> anyhow::Result<()> {
+fn name_vault(journal: &Journal, vault: &Vault, more: Option<Control>) -> anyhow::Result<()> {
     let control = Control { key: VAULT.to_vec(), value: vault.id().to_vec() };
-    let transaction = Transaction { controls: vec![control], ..Transaction::default() };
+    let controls = [control].into_iter().chain(more).collect();
+    let transaction = Transaction { controls, ..Transaction::default() };
     records::wait_for_index(journal, records::patience());
     // The time of a group is that of its records, and there are none.
     for outcome in journal.commit(vec![transaction], 0)? {
@@ -123,7 +128,8 @@ fn lost_journal(dir: &Path) -> String {
     format!(
         "the journal that belongs to the vault is not in {}: begun anew, it would give out \
          positions and registration numbers that are taken. Put the journal folder of the old disk \
-         there, or make one of a backup with `adal journal restore`; nothing was made in its place",
+         there, make one of a backup with `adal journal restore`, or, if there is neither, have it \
+         filled from the centre with --reseed; nothing was made in its place",
         dir.display()
     )
 }
@@ -146,6 +152,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::records::Records;
 
     const ROOT: [u8; 32] = [9; 32];
 
@@ -253,6 +260,25 @@ mod tests {
     }
 
     #[test]
+    fn only_an_order_begins_a_journal_beside_an_old_vault() {
+        let (dir, root) = (tempfile::tempdir().unwrap(), RootKey::from_bytes(ROOT));
+        let id = start(&dir).unwrap();
+        fs::remove_dir_all(folder(&dir, "journal")).unwrap();
+        assert!(refused(&dir, "journal").contains("--reseed"));
+        let ordered = Options { begin: Begin::Reseed, ..options(&dir) };
+        // A start that was cut short before it noted anything is ordered again.
+        drop(open_journal(&ordered, &folder(&dir, "journal"), &Journal::open).unwrap());
+        assert!(start(&dir).unwrap_err().to_string().contains("--reseed"));
+        let (journal, vault) = open(&ordered, &root, &Journal::open).unwrap();
+        assert_eq!(vault.id(), id, "the texts of before can be read");
+        assert!(reseed::pending(&Records::new(journal)).is_some(), "noted in the same commit");
+        drop(vault);
+        // From then on it goes on by itself.
+        let (journal, _) = open(&options(&dir), &root, &Journal::open).unwrap();
+        assert!(reseed::pending(&Records::new(journal)).is_some());
+    }
+
+    #[test]
     fn a_first_start_that_was_cut_short_is_completed() {
         let root = RootKey::from_bytes(ROOT);
         // Before the vault.
@@ -268,7 +294,7 @@ mod tests {
         let journal =
             open_journal(&options(&dir), &folder(&dir, "journal"), &Journal::open).unwrap();
         let vault = Vault::open(&folder(&dir, "vault"), &root).unwrap();
-        name_vault(&journal, &vault).unwrap();
+        name_vault(&journal, &vault, None).unwrap();
         drop((journal, vault));
         start(&dir).unwrap();
         fs::remove_dir_all(folder(&dir, "journal")).unwrap();

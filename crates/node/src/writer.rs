@@ -333,8 +333,11 @@ fn gather(first: Job, waiting: &mut mpsc::Receiver<Job>) -> Vec<Job> {
 
 /// Mirrored records and bytes of a group.
 fn weigh(jobs: &[Job]) -> (u64, u64) {
-    let mirrors = jobs.iter().filter_map(|job| job.transaction.mirror.as_ref());
-    let mirrored: usize = mirrors.map(|batch| batch.records().len()).sum();
+    let batches = |job: &'_ Job| -> usize {
+        let of = |batch: &Option<VerifiedBatch>| batch.as_ref().map_or(0, |b| b.records().len());
+        of(&job.transaction.mirror) + of(&job.transaction.returned)
+    };
+    let mirrored: usize = jobs.iter().map(batches).sum();
     let bytes: usize = jobs.iter().map(|job| size_of(&job.transaction)).sum();
     (mirrored as u64, bytes as u64)
 }
@@ -342,8 +345,8 @@ fn weigh(jobs: &[Job]) -> (u64, u64) {
 fn size_of(transaction: &Transaction) -> usize {
     let drafts = transaction.appends.iter().flat_map(|append| &append.drafts);
     let own: usize = drafts.map(|draft| draft.open.len() + draft.sealed.len() + 512).sum();
-    let mirrored: usize = transaction.mirror.as_ref().map_or(0, batch_bytes);
-    own + mirrored
+    let batches = transaction.mirror.iter().chain(&transaction.returned);
+    own + batches.map(batch_bytes).sum::<usize>()
 }
 
 fn batch_bytes(batch: &VerifiedBatch) -> usize {

@@ -63,6 +63,10 @@ pub enum Action {
     ReadRegister(ReadRegister),
     /// Make a head that is witnessed durable; answer with `witness_persisted`.
     PersistWitness(PersistWitness),
+    /// What the peer holds of the log that we take back. No answer.
+    Offered(Offered),
+    /// All that the peer can prove of an epoch of our own log is durable here. No answer.
+    Recovered(Recovered),
     /// The peer passes on a cosignature of a third office. Nothing of it was checked. No answer.
     TakeCosignature(Cosigned),
     /// Something is wrong with a log, seen by us or said by the peer: show it to the operator.
@@ -268,6 +272,44 @@ pub struct CommitBatch {
     pub ticket: CommitTicket,
     /// What may be stored; only `evidence::verify::admit` makes one.
     pub batch: Box<VerifiedBatch>,
+    /// Kept with it where the head covers more; the journal's newest one of a log counts.
+    pub rest: Option<Rest>,
+}
+
+/// The way from the end of a mirror to a signed head that covers more: it proves later what is
+/// held, where the rest never comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// The signed head, full note text.
+    pub note: String,
+    /// Consistency proof from the end of the batch to it.
+    pub proof: Vec<Hash>,
+}
+
+/// See [`Action::Offered`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// The log that we write.
+    pub log: LogName,
+    /// Each epoch that the peer holds, with the number of its records.
+    pub epochs: Vec<(u32, u64)>,
+    /// Whether it has accepted a head of any of them, with or without records.
+    pub signed: bool,
+    /// Whether the peer's software can give records back.
+    pub understood: bool,
+}
+
+/// See [`Action::Recovered`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The log that we write.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Records that are durable here.
+    pub size: u64,
+    /// Size of the largest head that is known to have been signed.
+    pub signed: u64,
 }
 
 /// See [`Action::NewEpoch`].

@@ -16,7 +16,8 @@
 //! Modules:
 //! * [`message`] what is said; [`session`] one link, with the order of the protocol and how to
 //!   drive it; [`action`] what a session asks of its driver
-//! * [`origin`] and [`follower`] the two parts in a log
+//! * [`origin`] and [`follower`] the two parts in a log; [`giving`] and [`recovery`] the way back
+//!   of records that their writer lost
 //! * [`relay`] and `witness` who else co-signs a head: asking for it, and doing it
 //! * [`status`] what an operator may rely on
 //! * [`backoff`] when to dial again; [`limits`] every number; [`now`] time as it comes in
@@ -24,6 +25,7 @@
 pub mod action;
 pub mod backoff;
 pub mod follower;
+pub mod giving;
 mod head;
 pub mod limits;
 pub mod message;
@@ -31,6 +33,7 @@ pub mod now;
 pub mod origin;
 mod pace;
 mod queue;
+pub mod recovery;
 pub mod relay;
 pub mod session;
 pub mod status;
@@ -38,20 +41,22 @@ mod witness;
 
 pub use action::{
     Action, Close, CommitBatch, CommitTicket, CosignatureKind, Countersigned, EntriesRead,
-    EpochRefused, EpochTicket, Failure, Fault, Greeted, Mirrored, NewEpoch, Party, PeerForgot,
-    PersistHead, PersistTicket, PersistWitness, ProveHead, ProveTicket, ReadEntries, ReadRegister,
-    ReadRoot, ReadTicket, Recall, RecallTicket, Register, RegisterTicket, RootTicket, SignHead,
-    SignTicket, SignedHead, StoreCosignature, WitnessTicket,
+    EpochRefused, EpochTicket, Failure, Fault, Greeted, Mirrored, NewEpoch, Offered, Party,
+    PeerForgot, PersistHead, PersistTicket, PersistWitness, ProveHead, ProveTicket, ReadEntries,
+    ReadRegister, ReadRoot, ReadTicket, Recall, RecallTicket, Recovered, Register, RegisterTicket,
+    Rest, RootTicket, SignHead, SignTicket, SignedHead, StoreCosignature, WitnessTicket,
 };
 pub use backoff::{Backoff, BackoffError};
 pub use follower::MirroredLog;
+pub use giving::GivenLog;
 pub use limits::{LimitError, Limits};
 pub use message::{
-    Cosigned, Entries, Head, HeadAccepted, Held, Hello, Holding, MEMORY, Message, PROTOCOL,
-    RefusalCode, Refused, Role, WITNESS, Witness, Witnessed, WitnessedHead,
+    Cosigned, Entries, Head, HeadAccepted, Held, Hello, Holding, MEMORY, Message, PROTOCOL, RETURN,
+    RefusalCode, Refused, Return, Role, WITNESS, Witness, Witnessed, WitnessedHead,
 };
 pub use now::Now;
 pub use origin::OwnLog;
+pub use recovery::{LostEpoch, Recover};
 pub use relay::{Candidate, Offer, Schedule};
 pub use session::{ConfigError, Session, SessionConfig};
 pub use status::{LinkState, LogState, LogStatus, PeerClock, Status};

@@ -23,6 +23,10 @@ pub const MEMORY: &str = "memory";
 /// The feature of [`Hello::features`] that stands for [`Witness`], [`Witnessed`] and [`Cosigned`].
 pub const WITNESS: &str = "witness";
 
+/// The feature of [`Hello::features`] that stands for [`Return`], and for a hello in which an
+/// office is a follower of its own log: it has lost records of it and takes them back.
+pub const RETURN: &str = "return";
+
 /// One message between two offices.
 ///
 /// `Debug` prints sizes instead of record bytes, so that a message in a log line or in an error
@@ -47,6 +51,8 @@ pub enum Message {
     Witnessed(Witnessed),
     /// A cosignature that a third office gave on a head that the receiver knows.
     Cosigned(Cosigned),
+    /// What the sender holds of a log that the receiver writes and has lost records of.
+    Return(Return),
     /// Liveness probe; answered by a [`Message::Pong`] of the same nonce.
     Ping {
         /// Any number; the answer repeats it.
@@ -72,8 +78,8 @@ pub struct Hello {
     pub software: String,
     /// One entry per log and epoch that the sender writes for the peer or mirrors from it.
     pub holdings: Vec<Holding>,
-    /// What the sender understands beyond the first messages: [`WITNESS`], [`MEMORY`]; others are
-    /// passed over.
+    /// What the sender understands beyond the first messages: [`WITNESS`], [`MEMORY`], [`RETURN`];
+    /// others are passed over.
     pub features: Vec<String>,
     /// The newest head of each log and epoch that the sender co-signed as a further witness.
     pub witnessed: Vec<WitnessedHead>,
@@ -98,7 +104,8 @@ pub struct WitnessedHead {
 pub enum Role {
     /// It writes the log.
     Origin,
-    /// It mirrors the log.
+    /// It mirrors the log. Said of a log that the sender writes: it has lost records of it and
+    /// takes back what the receiver holds.
     Follower,
 }
 
@@ -241,6 +248,28 @@ pub struct Cosigned {
     pub cosignature: String,
 }
 
+/// What the sender holds of an epoch of the receiver's own log: answered by [`Held`], whereupon
+/// [`Entries`] follow that lead to `size`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Return {
+    /// The log.
+    pub log: LogName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// The newest head that the sender accepted, signed by the log's key, full note text.
+    pub note: String,
+    /// Records that the sender can prove to lie below that head; what is above is lost here.
+    pub size: u64,
+    /// Root over them.
+    pub root: Hash,
+    /// Consistency proof from `size` to the note's size.
+    pub rest: Vec<Hash>,
+    /// Records that the receiver has, as far as they are below `size`.
+    pub old_size: u64,
+    /// Consistency proof from `old_size` to `size`.
+    pub proof: Vec<Hash>,
+}
+
 /// A refusal: of one log, or of the whole link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -281,6 +310,7 @@ impl fmt::Debug for Message {
             Message::Witness(m) => m.fmt(f),
             Message::Witnessed(m) => m.fmt(f),
             Message::Cosigned(m) => m.fmt(f),
+            Message::Return(m) => m.fmt(f),
             Message::Ping { nonce } => write!(f, "Ping({nonce})"),
             Message::Pong { nonce } => write!(f, "Pong({nonce})"),
         }

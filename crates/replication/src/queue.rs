@@ -126,6 +126,8 @@ impl Queue {
                     | Action::Fault(_)
                     | Action::StoreCosignature(_)
                     | Action::Countersigned(_)
+                    | Action::Offered(_)
+                    | Action::Recovered(_)
                     | Action::NewEpoch(_)
             )
         });

@@ -50,6 +50,17 @@
 //! witness, and the line that it gives is passed on to whoever knows that head. Both are said only
 //! to a peer whose hello has the feature [`WITNESS`](crate::message::WITNESS).
 //!
+//! # Records that come back
+//! An office that lost records of its own log says in its hello that it is a follower of it. The
+//! other side then gives back what it mirrored:
+//! ```text
+//! mirror        Return{note, size, rest, proof}  the newest head it accepted, and what it holds
+//! writer        (persists the head) Held{size}   go on from there
+//! mirror        Entries{records, proof}          up to what it holds, within the window
+//! writer        (commits them) Held{size}
+//! ```
+//! Nothing is co-signed. What the head covers and the mirror does not hold is lost, and known.
+//!
 //! # Epochs
 //! Each epoch of a log is mirrored on its own. An epoch that its writer has succeeded by a later
 //! one is *closed*: it never grows, and after a restore its writer may hold less of it than was
@@ -61,8 +72,10 @@
 //! ends with the same words.
 
 mod hello;
+mod incoming;
 mod logs;
 mod recall;
+mod returns;
 mod witness;
 
 use std::sync::Arc;
@@ -73,18 +86,21 @@ use thiserror::Error;
 
 use crate::action::{Action, Close, Greeted, Party};
 use crate::follower::{Cosigners, Follower, MirroredLog};
-use crate::limits::{LimitError, Limits, PEER_TEXT};
+use crate::giving::{GivenLog, Giving};
+use crate::limits::{LimitError, Limits};
 use crate::message::{
-    Hello, MEMORY, Message, PROTOCOL, RefusalCode, Refused, WITNESS, WitnessedHead,
+    Hello, MEMORY, Message, PROTOCOL, RETURN, RefusalCode, Refused, WITNESS, WitnessedHead,
 };
 use crate::now::Now;
 use crate::origin::{Origin, OwnLog, PeerKeys};
-use crate::queue::{LogId, Queue, Reason, Violation};
+use crate::queue::{Queue, Violation};
+use crate::recovery::{Recover, Recovery};
 use crate::relay::Relay;
 use crate::status::{LinkState, LogState, LogStatus, Status};
 use crate::witness::Witnessing;
-use hello::{Greeting, check_config, check_hello, clean, newest_epochs};
+use hello::{Greeting, check_config, newest_epochs};
 use recall::Recalling;
+use returns::recoveries;
 
 /// Everything a session needs to know when the link opens.
 #[derive(Clone)]
@@ -117,6 +133,10 @@ pub struct SessionConfig {
     pub shown: Vec<WitnessedHead>,
     /// Our journal was restored since this peer last showed us what we had co-signed.
     pub forgotten: bool,
+    /// Epochs of the peer's logs that we could give back to it.
+    pub given: Vec<GivenLog>,
+    /// The own log that we take back from the peer; none of its epochs is in `own`.
+    pub recover: Option<Recover>,
     /// Limits.
     pub limits: Limits,
 }
@@ -151,6 +171,13 @@ pub struct Session {
     limits: Arc<Limits>,
     origins: Vec<Origin>,
     followers: Vec<Follower>,
+    /// What the peer might ask back.
+    given: Vec<GivenLog>,
+    /// What it did ask back.
+    givings: Vec<Giving>,
+    /// The own log that is taken back.
+    recover: Option<LogName>,
+    recoveries: Vec<Recovery>,
     relay: Relay,
     witnessing: Witnessing,
     queue: Queue,
@@ -204,6 +231,8 @@ impl Session {
         let followers: Vec<Follower> = mirrored
             .map(|(slot, l)| Follower::new(slot, l, &domain, keys.clone(), limits.clone()))
             .collect();
+        let recover = config.recover.as_ref().map(|recover| recover.log.clone());
+        let recoveries = recoveries(config.recover, followers.len(), &domain, &limits);
         let mut queue = Queue::new(now.mono);
         queue.send(Message::Hello(Hello {
             protocol: PROTOCOL,
@@ -214,8 +243,9 @@ impl Session {
                 .iter()
                 .map(Origin::holding)
                 .chain(followers.iter().map(Follower::holding))
+                .chain(recoveries.iter().map(Recovery::holding))
                 .collect(),
-            features: vec![WITNESS.to_owned(), MEMORY.to_owned()],
+            features: vec![WITNESS.to_owned(), MEMORY.to_owned(), RETURN.to_owned()],
             witnessed: config.witnessed,
             shown: config.shown,
         }));
@@ -226,6 +256,10 @@ impl Session {
             limits,
             origins,
             followers,
+            given: config.given,
+            givings: Vec::new(),
+            recover,
+            recoveries,
             relay,
             witnessing,
             queue,
@@ -282,8 +316,13 @@ impl Session {
         for follower in &mut self.followers {
             follower.tick(now, &mut self.queue);
         }
-        let stalled = |o: &&Origin| o.stalled_at().is_some_and(|at| at <= now.mono);
-        if let Some(log) = self.origins.iter().find(stalled).map(|o| o.log().clone()) {
+        for recovery in &mut self.recoveries {
+            recovery.tick(now, &mut self.queue);
+        }
+        let origins = self.origins.iter().map(|o| (o.stalled_at(), o.log()));
+        let mut sending = origins.chain(self.givings.iter().map(|g| (g.stalled_at(), g.log())));
+        let stalled = sending.find(|(at, _)| at.is_some_and(|at| at <= now.mono));
+        if let Some(log) = stalled.map(|(_, log)| log.clone()) {
             return self.close(now, Close::Stalled { log });
         }
         if now.mono >= self.ping_due() {
@@ -309,7 +348,15 @@ impl Session {
         }
         let origins = self.origins.iter().flat_map(|o| [o.head_due(), o.stalled_at()]);
         let followers = self.followers.iter().map(Follower::wakeup);
-        origins.chain(followers).flatten().chain([self.ping_due()]).min()
+        let givings = self.givings.iter().map(Giving::stalled_at);
+        let recoveries = self.recoveries.iter().map(Recovery::wakeup);
+        origins
+            .chain(followers)
+            .chain(givings)
+            .chain(recoveries)
+            .flatten()
+            .chain([self.ping_due()])
+            .min()
     }
 
     /// Refuses the peer, e.g. as a duplicate of an office that is connected already.
@@ -331,6 +378,8 @@ impl Session {
             .iter()
             .map(|o| o.status(now))
             .chain(self.followers.iter().map(|f| f.status(now)))
+            .chain(self.givings.iter().map(Giving::status))
+            .chain(self.recoveries.iter().map(Recovery::status))
             .chain(self.not_taken.iter().cloned())
             .collect();
         // An epoch that is over and was refused does not hold back the one that goes on.
@@ -393,101 +442,5 @@ impl Session {
             self.queue.close(why.clone());
             self.closed = Some((why, now.unix));
         }
-    }
-
-    fn dispatch(&mut self, now: Now, message: Message) -> Result<(), Violation> {
-        match message {
-            Message::Hello(hello) => return self.on_hello(hello),
-            Message::Refused(refused) => {
-                self.on_refused(now, refused);
-                return Ok(());
-            }
-            _ if self.greeted.is_none() => {
-                return Err(Violation::internal("a message came before the hello"));
-            }
-            Message::Ping { nonce } => self.queue.send(Message::Pong { nonce }),
-            Message::Pong { nonce } => self.on_pong(now, nonce),
-            Message::Head(m) => match self.follower(&m.log, m.epoch) {
-                Some(slot) => return self.followers[slot].on_head(now, m, &mut self.queue),
-                None => self.unknown(&m.log, m.epoch),
-            },
-            Message::Entries(m) => match self.follower(&m.log, m.epoch) {
-                Some(slot) => return self.followers[slot].on_entries(m, &mut self.queue),
-                None => self.unknown(&m.log, m.epoch),
-            },
-            Message::HeadAccepted(m) => match self.origin(&m.log, m.epoch) {
-                Some(slot) => return self.origins[slot].on_accepted(now, &m, &mut self.queue),
-                None => self.unknown(&m.log, m.epoch),
-            },
-            Message::Held(m) => match self.origin(&m.log, m.epoch) {
-                Some(slot) => return self.origins[slot].on_held(now, &m, &mut self.queue),
-                None => self.unknown(&m.log, m.epoch),
-            },
-            Message::Witness(m) => return self.witnessing.on_witness(now, m, &mut self.queue),
-            Message::Witnessed(m) => return self.relay.on_witnessed(&m, &mut self.queue),
-            Message::Cosigned(m) => self.queue.push(Action::TakeCosignature(m)),
-        }
-        Ok(())
-    }
-
-    fn on_hello(&mut self, hello: Hello) -> Result<(), Violation> {
-        if self.greeted.is_some() {
-            return Err(Violation::internal("a second hello came"));
-        }
-        check_hello(&hello, &self.office, &self.peer, &self.instance)?;
-        let greeted = Greeted {
-            office: hello.office.clone(),
-            instance: hello.instance,
-            software: clean(&hello.software, 64),
-            holdings: hello.holdings.clone(),
-        };
-        self.queue.push(Action::Greeted(greeted.clone()));
-        self.greeted = Some(greeted);
-        self.relay.greet(&hello);
-        self.recall(hello)
-    }
-
-    fn on_pong(&mut self, now: Now, nonce: u64) {
-        if let Some((_, sent)) = self.ping.filter(|(expected, _)| *expected == nonce) {
-            self.round_trip = Some(now.mono.saturating_sub(sent));
-            self.ping = None;
-        }
-        for follower in &mut self.followers {
-            follower.drained(nonce);
-        }
-    }
-
-    fn on_refused(&mut self, now: Now, mut refused: Refused) {
-        refused.text = clean(&refused.text, PEER_TEXT);
-        let Some(log) = &refused.log else {
-            let Refused { code, text, .. } = refused;
-            return self.close(now, Close::Refused { by: Party::Peer, code, text });
-        };
-        if let Some(slot) = self.origin(log, refused.epoch) {
-            self.origins[slot].on_refused(&refused, &mut self.queue);
-        } else if let Some(slot) = self.follower(log, refused.epoch) {
-            self.followers[slot].on_refused(&refused, &mut self.queue);
-        } else {
-            self.relay.on_refused(&refused, &mut self.queue);
-        }
-    }
-
-    fn origin(&self, log: &LogName, epoch: u32) -> Option<usize> {
-        self.origins.iter().position(|o| o.is(log, epoch))
-    }
-
-    fn follower(&self, log: &LogName, epoch: u32) -> Option<usize> {
-        self.followers.iter().position(|f| f.is(log, epoch))
-    }
-
-    /// The peer speaks of a log in which we have no part.
-    fn unknown(&mut self, log: &LogName, epoch: u32) {
-        let text = format!(
-            "{} has no part in log {log} epoch {epoch} with {}: enrol the office, or correct its \
-             configuration",
-            self.office, self.peer
-        );
-        let id = LogId { slot: 0, log: log.clone(), epoch, own: false };
-        self.queue.refuse_log(&id, Reason::new(RefusalCode::UnknownLog, text));
     }
 }

@@ -62,6 +62,8 @@ impl End {
                 | Action::PeerForgot(_)
                 | Action::Recall(_)
                 | Action::Countersigned(_)
+                | Action::Offered(_)
+                | Action::Recovered(_)
                 | Action::TakeCosignature(_) => continue,
                 Action::Send(message) => {
                     out.push_back(message.clone());

@@ -84,7 +84,8 @@ impl Country {
     pub async fn start_coordinator(&mut self) -> Result<()> {
         let program = binary("adal-coordinator")?;
         let (namespace, config) = (self.centre.namespace.as_deref(), &self.centre_config);
-        let process = Process::start_in(namespace, "adal-coordinator", &program, config).await?;
+        let process =
+            Process::start_in(namespace, "adal-coordinator", &program, config, &[]).await?;
         self.coordinator = Some(process);
         Ok(())
     }
@@ -98,7 +99,8 @@ impl Country {
     pub async fn add_region_at(&mut self, office: &str, site: Site) -> Result<()> {
         self.prepare_region_at(office, site).await?;
         self.enrol(office).await?;
-        self.start_region(office).await
+        self.start_region(office).await?;
+        self.until_writable(office).await
     }
 
     /// Makes keys, people and configuration of one more region; it is not enrolled, not started.
@@ -119,12 +121,42 @@ impl Country {
 
     /// Starts a region, again if need be.
     pub async fn start_region(&mut self, office: &str) -> Result<()> {
+        self.start_region_with(office, &[]).await
+    }
+
+    /// Starts a region with further arguments.
+    pub async fn start_region_with(&mut self, office: &str, more: &[&str]) -> Result<()> {
         let program = binary("adal-region")?;
         let region = self.region_mut(office)?;
         let namespace = region.site.namespace.as_deref();
-        let process = Process::start_in(namespace, office, &program, &region.config).await?;
+        let (config, name) = (&region.config, office);
+        let process = Process::start_in(namespace, name, &program, config, more).await?;
         region.process = Some(process);
         Ok(())
+    }
+
+    /// Why a region records nothing; empty if it does.
+    pub async fn read_only(&self, office: &str) -> Result<String> {
+        let own = office.to_ascii_lowercase();
+        let status = self.sync_status(office).await?;
+        let mut logs = status.links.into_iter().flat_map(|link| link.logs);
+        let refused = logs.find(|log| log.log == own).map(|log| log.refused);
+        Ok(refused.filter(|text| text.starts_with("read-only")).unwrap_or_default())
+    }
+
+    /// Waits until a region records: a new or a restored one asks the centre first.
+    pub async fn until_writable(&self, office: &str) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let why = self.read_only(office).await?;
+            if why.is_empty() {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() > deadline {
+                bail!("{office} still does not record: {why}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Ends a region as a power cut does.

@@ -120,6 +120,8 @@ impl Peer {
         let config = SessionConfig {
             shown: Vec::new(),
             forgotten: false,
+            given: Vec::new(),
+            recover: None,
             domain: DOMAIN.to_owned(),
             office: office.to_owned(),
             peer: other.to_owned(),

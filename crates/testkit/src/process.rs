@@ -42,21 +42,23 @@ impl Process {
     /// Starts `binary --config config` and waits for its ready line. Standard error goes to
     /// `<folder of config>/stderr.log`, appended.
     pub async fn start(name: &str, binary: &Path, config: &Path) -> Result<Process> {
-        Process::start_in(None, name, binary, config).await
+        Process::start_in(None, name, binary, config, &[]).await
     }
 
-    /// As [`Process::start`], in a network namespace.
+    /// As [`Process::start`], in a network namespace and with further arguments.
     pub async fn start_in(
         namespace: Option<&str>,
         name: &str,
         binary: &Path,
         config: &Path,
+        more: &[&str],
     ) -> Result<Process> {
         let log_path = config.with_file_name("stderr.log");
         let log = File::options().create(true).append(true).open(&log_path)?;
         let mut child = command(namespace, binary)
             .arg("--config")
             .arg(config)
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

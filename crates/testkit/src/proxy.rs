@@ -33,7 +33,9 @@ enum Link {
 #[derive(Debug, Default)]
 struct Way {
     /// Bytes that the dialling end may still send before the link becomes a black hole.
-    allowance: Option<usize>,
+    dialling: Option<usize>,
+    /// The same of the end that is dialled.
+    answering: Option<usize>,
     /// Time that each piece needs, in each direction.
     delay: Duration,
     /// Time after which a connection is cut, however busy it is.
@@ -53,14 +55,21 @@ impl Shared {
         self.way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes bytes of the dialling end from the allowance.
-    fn spend(&self, bytes: usize) {
-        if let Some(left) = self.way().allowance.as_mut() {
+    /// Takes bytes of one end from what it may still send.
+    fn spend(&self, end: fn(&mut Way) -> &mut Option<usize>, bytes: usize) {
+        if let Some(left) = end(&mut self.way()) {
             *left = left.saturating_sub(bytes);
             if *left == 0 {
                 self.state.send_replace(Link::BlackHole);
             }
         }
+    }
+
+    fn allow(&self, dialling: Option<usize>, answering: Option<usize>) {
+        let mut way = self.way();
+        (way.dialling, way.answering) = (dialling, answering);
+        drop(way);
+        self.state.send_replace(Link::Up);
     }
 }
 
@@ -126,14 +135,17 @@ impl LinkProxy {
     /// Lets connections through until the dialling end has sent so many bytes more; then it is a
     /// black hole.
     pub fn mend_for(&self, bytes: usize) {
-        self.shared.way().allowance = Some(bytes);
-        self.shared.state.send_replace(Link::Up);
+        self.shared.allow(Some(bytes), None);
+    }
+
+    /// The same, counted at the end that is dialled.
+    pub fn mend_for_answers(&self, bytes: usize) {
+        self.shared.allow(None, Some(bytes));
     }
 
     /// Lets connections through again; those that a black hole kept go on where they were.
     pub fn mend(&self) {
-        self.shared.way().allowance = None;
-        self.shared.state.send_replace(Link::Up);
+        self.shared.allow(None, None);
     }
 
     /// Everything that is read from now on needs so long to the other end, in each direction. Half
@@ -167,8 +179,10 @@ async fn forward(near: TcpStream, target: SocketAddr, shared: Arc<Shared>) {
         far.set_nodelay(true)?;
         let (near_out, near_in) = near.into_split();
         let (far_out, far_in) = far.into_split();
-        let up = copy(near_out, far_in, &shared, |bytes| shared.spend(bytes));
-        tokio::try_join!(up, copy(far_out, near_in, &shared, |_| {}))
+        let sent = |bytes| shared.spend(|way| &mut way.dialling, bytes);
+        let answered = |bytes| shared.spend(|way| &mut way.answering, bytes);
+        let up = copy(near_out, far_in, &shared, sent);
+        tokio::try_join!(up, copy(far_out, near_in, &shared, answered))
     };
     let over = async {
         match life {

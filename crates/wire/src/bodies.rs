@@ -110,4 +110,7 @@ message! {
         log, epoch, size, root, successor_epoch, successor_key, reason, missing_from, missing_to,
     };
     domain::integrity::KeyRotated = pb::integrity::v1::KeyRotated { log, epoch, successor_key };
+    domain::integrity::LogRecovered = pb::integrity::v1::LogRecovered {
+        log, epoch, sequence, leaf, record, entered, head,
+    };
 }

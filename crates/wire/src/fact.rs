@@ -227,6 +227,7 @@ bodies! {
     IntegrityFact::Succeeds in Integrity = integrity::LogSucceeds;
     IntegrityFact::Closed in Integrity = integrity::LogClosed;
     IntegrityFact::KeyRotated in Integrity = integrity::KeyRotated;
+    IntegrityFact::Recovered in Integrity = integrity::LogRecovered;
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use domain::code::{Code, LogId, OrderNumber, Post};
 use domain::ids::{AppealId, ContactId, DirectiveId, EventId};
+use domain::integrity::StoredBytes;
 use domain::office::OfficeCode;
 use domain::refusal::RefusalCode;
 use domain::{RegistrationNumber, Text, Timestamp};
@@ -165,6 +166,16 @@ macro_rules! plain {
     )*};
 }
 plain!(bool, u32, u64, i64, String);
+
+impl Wire<Vec<u8>> for StoredBytes {
+    fn put(&self) -> Vec<u8> {
+        self.0.clone()
+    }
+
+    fn get(from: Vec<u8>, _: &mut Reader) -> Option<Self> {
+        Some(StoredBytes(from))
+    }
+}
 
 /// Personal data and free text: every content is a value, the empty one too.
 impl Wire<String> for Text {

@@ -68,13 +68,7 @@ pub fn encode_frame(message: m::Message) -> pb::Frame {
             text: refused.text,
             note: refused.note,
         }),
-        m::Message::Witness(witness) => Kind::Witness(pb::Witness {
-            log: witness.log.to_string(),
-            epoch: witness.epoch,
-            note: witness.note,
-            old_size: witness.old_size,
-            proof: encode_proof(&witness.proof),
-        }),
+        m::Message::Witness(witness) => Kind::Witness(encode_witness(witness)),
         m::Message::Witnessed(witnessed) => Kind::Witnessed(pb::Witnessed {
             log: witnessed.log.to_string(),
             epoch: witnessed.epoch,
@@ -87,6 +81,7 @@ pub fn encode_frame(message: m::Message) -> pb::Frame {
             size: cosigned.size,
             cosignature: cosigned.cosignature,
         }),
+        m::Message::Return(returned) => Kind::Returned(encode_return(returned)),
         m::Message::Ping { nonce } => Kind::Ping(pb::Ping { nonce }),
         m::Message::Pong { nonce } => Kind::Pong(pb::Pong { nonce }),
     };
@@ -155,6 +150,7 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
             size: cosigned.size,
             cosignature: cosigned.cosignature,
         }),
+        Kind::Returned(returned) => m::Message::Return(decode_return(returned)?),
         Kind::Ping(ping) => m::Message::Ping { nonce: ping.nonce },
         Kind::Pong(pong) => m::Message::Pong { nonce: pong.nonce },
     })
@@ -183,6 +179,42 @@ fn decode_hello(hello: pb::Hello) -> Result<m::Hello, FrameError> {
         features: hello.features,
         witnessed: hello.witnessed.into_iter().map(decode_witnessed).collect::<Result<_, _>>()?,
         shown: hello.shown.into_iter().map(decode_witnessed).collect::<Result<_, _>>()?,
+    })
+}
+
+fn encode_witness(witness: m::Witness) -> pb::Witness {
+    pb::Witness {
+        log: witness.log.to_string(),
+        epoch: witness.epoch,
+        note: witness.note,
+        old_size: witness.old_size,
+        proof: encode_proof(&witness.proof),
+    }
+}
+
+fn encode_return(returned: m::Return) -> pb::Return {
+    pb::Return {
+        log: returned.log.to_string(),
+        epoch: returned.epoch,
+        note: returned.note,
+        size: returned.size,
+        root: returned.root.to_vec(),
+        rest: encode_proof(&returned.rest),
+        old_size: returned.old_size,
+        proof: encode_proof(&returned.proof),
+    }
+}
+
+fn decode_return(returned: pb::Return) -> Result<m::Return, FrameError> {
+    Ok(m::Return {
+        log: log(&returned.log, "returned.log")?,
+        epoch: returned.epoch,
+        note: returned.note,
+        size: returned.size,
+        root: hash(&returned.root, "returned.root")?,
+        rest: proof(&returned.rest, "returned.rest")?,
+        old_size: returned.old_size,
+        proof: proof(&returned.proof, "returned.proof")?,
     })
 }
 
@@ -343,6 +375,16 @@ mod tests {
                 epoch,
                 size,
                 cosignature: "— witness abc".to_owned(),
+            }),
+            m::Message::Return(m::Return {
+                log: log.clone(),
+                epoch,
+                note: "origin\n7\n".to_owned(),
+                size,
+                root: hash_of(dice),
+                rest: hashes(dice),
+                old_size: dice.next(),
+                proof: hashes(dice),
             }),
             m::Message::Cosigned(m::Cosigned {
                 log: log.clone(),

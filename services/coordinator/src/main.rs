@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use node::run::Kind;
+use node::run::{Kind, Order};
 
 /// The central coordinator of Adal: mirrors every regional log, folds them into national tables,
 /// and sends directives back the same way.
@@ -23,7 +23,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Arguments { config, check } = Arguments::parse();
-    node::run::main("adal-coordinator", &config, check, Kind::Coordinator, |office| {
+    let order = Order { check, ..Order::default() };
+    node::run::main("adal-coordinator", &config, order, Kind::Coordinator, |office| {
         Box::pin(async move {
             let address = page::serve(&office).await?;
             Ok(address.map(|address| format!("page={address}")))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use identity::keys::{LOG_KEY, MIRROR_KEY, PUBLIC_KEYS, VAULT_KEY, WITNESS_KEY};
 use identity::trust::TRUST;
-use identity::{Authority, NodeKeys, PublicKeys, Role, Trust, Validity};
+use identity::{Authority, LogKeys, NodeKeys, PublicKeys, Role, Trust, Validity};
 use uuid::Uuid;
 
 use crate::errors::{Failure, Outcome};
@@ -67,6 +67,10 @@ pub struct NodeArgs {
     /// Folder to write.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// For a server that takes the place of one whose keys are lost: the epoch in which the office
+    /// goes on, one more than the highest that the centre has of its log (`adal log list`).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=9_999))]
+    epoch: Option<u32>,
     /// Further DNS names or IP addresses under which the node is dialled.
     #[arg(long = "host", alias = "name", value_name = "NAME", num_args = 1..)]
     hosts: Vec<String>,
@@ -156,7 +160,12 @@ fn issue_node(args: &NodeArgs) -> Outcome<Row> {
     } else {
         NodeKeys::create(&args.out)?;
     }
-    NodeKeys::load(&args.out)?.public(office)?.save(&args.out.join(PUBLIC_KEYS))?;
+    let mut public = NodeKeys::load(&args.out)?.public(office)?;
+    if let Some(epoch) = args.epoch.filter(|_| !args.office.is_centre()) {
+        public =
+            PublicKeys { epoch, log: LogKeys::load(&args.out, &args.out)?.make(epoch)?, ..public };
+    }
+    public.save(&args.out.join(PUBLIC_KEYS))?;
     issued.write_node(&args.out)?;
     trust.save(&args.out.join(TRUST))?;
     Ok(vec![
@@ -256,6 +265,7 @@ mod tests {
             dir: dir.join("pki"),
             office: office.parse().unwrap(),
             out: dir.join(out),
+            epoch: None,
             hosts: vec!["192.0.2.75".into()],
         }
     }

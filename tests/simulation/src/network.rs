@@ -190,6 +190,7 @@ fn audit_words(message: &replication::Message) -> String {
         M::Witness(asked) => format!("witness {}:{}", asked.log, asked.epoch),
         M::Witnessed(line) => format!("witnessed {}:{} {}", line.log, line.epoch, line.size),
         M::Cosigned(line) => format!("cosigned {}:{} {}", line.log, line.epoch, line.size),
+        M::Return(back) => format!("return {}:{}", back.log, back.epoch),
         M::Ping { .. } => "ping".to_owned(),
         M::Pong { .. } => "pong".to_owned(),
     }

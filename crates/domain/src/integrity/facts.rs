@@ -76,6 +76,37 @@ pub struct KeyRotated {
     pub successor_key: [u8; 32],
 }
 
+/// The exact stored bytes of a record. `Debug` shows how many there are, never what they hold.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredBytes(pub Vec<u8>);
+
+impl std::fmt::Debug for StoredBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StoredBytes({} bytes)", self.0.len())
+    }
+}
+
+/// A record of an epoch that was abandoned was found later, on an old disk: nobody held it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecovered {
+    /// The log, which is the one that this record stands in.
+    pub log: LogId,
+    /// The epoch that the found record belongs to.
+    pub epoch: u32,
+    /// Its sequence there.
+    pub sequence: u64,
+    /// Its leaf hash.
+    pub leaf: [u8; 32],
+    /// Its exact bytes; `None` where they do not fit into another record.
+    pub record: Option<StoredBytes>,
+    /// Whether its fact was entered beside this one. If not, it stands here alone: its stream went
+    /// on meanwhile, or its command was carried out again.
+    pub entered: bool,
+    /// The head, signed by the key of that epoch, that the log leads to with this and the other
+    /// recovered records; `None` where none covers it.
+    pub head: Option<String>,
+}
+
 facts! {
     /// Facts of an integrity stream.
     IntegrityFact in Integrity, Integrity {
@@ -87,5 +118,7 @@ facts! {
         Closed(LogClosed) = 3, "log.closed";
         /// An epoch ends with a new key.
         KeyRotated(KeyRotated) = 4, "key.rotated";
+        /// A record was found later.
+        Recovered(LogRecovered) = 5, "log.recovered";
     }
 }

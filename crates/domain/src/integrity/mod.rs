@@ -4,6 +4,6 @@
 mod facts;
 
 pub use facts::{
-    AcceptedHead, HeadsAccepted, IntegrityFact, KeyRotated, LogClosed, LogSucceeds, REKEYED,
-    SUCCEEDED,
+    AcceptedHead, HeadsAccepted, IntegrityFact, KeyRotated, LogClosed, LogRecovered, LogSucceeds,
+    REKEYED, SUCCEEDED, StoredBytes,
 };

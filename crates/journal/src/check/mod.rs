@@ -3,6 +3,7 @@
 //! all the time ([`Scrub`]).
 
 mod index;
+mod read;
 mod report;
 mod scrub;
 mod stat;
@@ -28,6 +29,7 @@ use crate::tail::{Mark, TAIL_LEN, Tail};
 use crate::writer::Place;
 use walk::{Route, Walked};
 
+pub use read::{FilesRead, read_files};
 pub use report::{CheckProgress, CheckReport, FileCheck};
 pub use scrub::{Scrub, ScrubStep};
 pub use stat::{FilesStat, stat_files};

@@ -140,6 +140,7 @@ fn a_refused_transaction_leaves_nothing_of_itself() {
         appends: vec![good, bad],
         mirror: None,
         controls: vec![control],
+        ..Transaction::default()
     };
     assert!(matches!(commit(&journal, mixed), Err(CommitError::VersionConflict { .. })));
     assert_eq!(journal.control(b"k"), None);

@@ -144,12 +144,13 @@ fn what_a_file_says_against_the_order_of_epochs_is_a_flaw() {
         let label = Label { kind: Kind::Record, flags: 0, log_no: 1, epoch: 1, seq: 0 };
         assert!(buffer.put(label, |out| out.extend_from_slice(&bytes)) >= FRAME_HEADER);
     };
-    for (role, expected) in [(Role::Own, Err("record of a closed epoch")), (Role::Mirror, Ok(1))] {
+    for role in [Role::Own, Role::Mirror] {
         let mut buffer = GroupBuffer::new(0);
         open(&mut buffer, 1, role);
         open(&mut buffer, 2, role);
         record(&mut buffer);
-        assert_eq!(replayed(&mut State::default(), &buffer), expected);
+        // Records of a closed epoch of an own log came back from a mirror.
+        assert_eq!(replayed(&mut State::default(), &buffer), Ok(1));
     }
     let mut buffer = GroupBuffer::new(0);
     open(&mut buffer, 2, Role::Own);

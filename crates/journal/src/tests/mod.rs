@@ -18,6 +18,7 @@ mod opening;
 mod paging;
 mod reading;
 mod real;
+mod returned;
 mod runs;
 mod subscribe;
 

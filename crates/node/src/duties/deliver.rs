@@ -16,6 +16,7 @@ use crate::decide::{self, ExecuteError, Order};
 use crate::facts;
 use crate::office::{Office, SharedOffice, downlink};
 use crate::project::chain;
+use crate::reseed;
 use crate::told::Told;
 use crate::trace;
 
@@ -51,6 +52,9 @@ pub async fn run(office: SharedOffice) -> Result<(), String> {
 
 /// Delivers what is there; up to a damaged record, if there is one.
 async fn deliver_all(office: &Office) -> Result<(), String> {
+    if reseed::pending(&office.journal).is_some() {
+        return Ok(()); // what was delivered comes back first
+    }
     let log = downlink(&office.code).map_err(|error| error.to_string())?;
     for info in office.journal.logs().into_iter().filter(|info| info.log == log) {
         let key = format!("duty/deliver/{log}/{}", info.epoch).into_bytes();

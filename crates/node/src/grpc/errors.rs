@@ -17,6 +17,7 @@ use crate::decide::{ExecuteError, Receipt};
 use crate::epochs::EpochError;
 use crate::facts::FactsError;
 use crate::project::chain;
+use crate::recover::RecoverError;
 use crate::seal::SealError;
 use crate::writer::WriteError;
 
@@ -42,6 +43,23 @@ pub fn epoch(failure: &EpochError) -> Status {
         other => {
             error!(error = chain(other), "change the key");
             Status::failed_precondition(format!("the key was not changed: {}", chain(other)))
+        }
+    }
+}
+
+/// Records that were found and not entered.
+pub fn recover(failure: &RecoverError) -> Status {
+    match failure {
+        RecoverError::Write(WriteError::ReadOnly { log, reason }) => {
+            Fault::ReadOnly { log: log.to_string(), reason: reason.clone() }.into()
+        }
+        RecoverError::Write(WriteError::Stopped) => Fault::Stopping.into(),
+        RecoverError::Write(WriteError::Refused(refused)) => commit(refused),
+        RecoverError::Read(error) => read(error),
+        RecoverError::Foreign { .. } => field("record", &chain(failure)),
+        other => {
+            error!(error = chain(other), "recover records");
+            Status::internal("the records were not entered; see the node's log")
         }
     }
 }

@@ -10,7 +10,7 @@ use journal::LogInfo;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use wire::pb::operator::v1 as pb;
 pub use wire::pb::operator::v1::get_record_request::Record as Wanted;
 use wire::pb::operator::v1::operator_service_server::OperatorService;
@@ -21,6 +21,7 @@ use crate::grpc::{access, backup, check, errors, explain, pages, stat, sync};
 use crate::link::store;
 use crate::office::{Office, SharedOffice};
 use crate::project;
+use crate::recover;
 use crate::supervisor::OnEnd;
 
 /// Who may look at logs: people who run, lead or check an office.
@@ -35,6 +36,8 @@ const KEYS: [Role; 1] = [Role::Operator];
 const BATCH: usize = 256;
 /// Bytes read from the journal at once.
 const BATCH_BYTES: usize = 1024 * 1024;
+/// Bytes of found records that one call may enter: they are in memory together.
+const FOUND_BYTES: usize = 64 * 1024 * 1024;
 /// Messages waiting for a slow reader.
 const QUEUE: usize = 64;
 
@@ -145,6 +148,22 @@ impl OperatorService for Operator {
         Ok(Response::new(Box::pin(ReceiverStream::new(answer))))
     }
 
+    async fn recover_records(
+        &self,
+        request: Request<Streaming<pb::RecoverRecordsRequest>>,
+    ) -> Result<Response<pb::RecoverRecordsResponse>, Status> {
+        access::person_with(request.extensions(), &self.office, &KEYS)?;
+        let found = found(request.into_inner()).await?;
+        let summary = recover::recover(&self.office, found).await;
+        let summary = summary.map_err(|error| errors::recover(&error))?;
+        Ok(Response::new(pb::RecoverRecordsResponse {
+            entered: summary.entered,
+            kept_apart: summary.kept_apart,
+            known: summary.known,
+            proved: summary.proved,
+        }))
+    }
+
     async fn sync_status(
         &self,
         request: Request<pb::SyncStatusRequest>,
@@ -211,6 +230,21 @@ impl OperatorService for Operator {
         let logs = epochs::rotate(&self.office).await.map_err(|error| errors::epoch(&error))?;
         Ok(Response::new(rotated(&self.office, &logs)))
     }
+}
+
+/// The records of one call, which are verified together.
+async fn found(mut stream: Streaming<pb::RecoverRecordsRequest>) -> Result<Vec<Record>, Status> {
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    while let Some(next) = stream.message().await? {
+        bytes += next.record.len();
+        if bytes > FOUND_BYTES {
+            let text = format!("are more than {FOUND_BYTES} bytes together; enter them in parts");
+            return Err(errors::field("record", &text));
+        }
+        let record = Record::parse(next.record);
+        records.push(record.map_err(|error| errors::field("record", &error.to_string()))?);
+    }
+    Ok(records)
 }
 
 /// The logs that went on under a new key, as a message.

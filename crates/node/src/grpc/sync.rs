@@ -16,6 +16,7 @@ pub use crate::link::state::{LinkWord, State, state};
 use crate::link::state::{last_contact, read_only};
 use crate::link::{LinkInfo, peer_clock, shared_logs, silence, store};
 use crate::office::{Office, own_log};
+use crate::reseed;
 
 /// A head that came in this much later than now, in microseconds, shows a clock that was set back.
 const CLOCK_TOLERANCE: i64 = 1_000_000;
@@ -177,7 +178,15 @@ fn log_line(
         peer_size,
         lag,
         cosigned,
-        refused: refused_of(status, (&log, epoch, role), mirrors),
+        refused: match reseed::reason(&office.journal, &log).filter(|_| own) {
+            Some(reason) => {
+                // What is taken back is refused as a mirror is.
+                let more = refused_of(status, (&log, 0, Role::Follower), mirrors);
+                let more = if more.is_empty() { more } else { format!("; {more}") };
+                format!("read-only: {reason}{more}")
+            }
+            None => refused_of(status, (&log, epoch, role), mirrors),
+        },
         log,
     }
 }

@@ -35,6 +35,7 @@ use crate::link::store::{self, Head};
 use crate::link::{refusals, successor};
 use crate::office::SharedOffice;
 use crate::project::chain;
+use crate::reseed;
 use crate::writer::{Submitted, WriteError};
 
 use reading::{arrival_spans, failure, read_entries, sign};
@@ -194,6 +195,7 @@ impl Driver {
                 Woken::Grown => self.tell_growth(),
                 Woken::Notes | Woken::Time => {}
             }
+            self.look_at_recovery();
             let now = self.now();
             self.session.tick(now);
         }
@@ -231,6 +233,17 @@ impl Driver {
         // Evidence that was found elsewhere, by another link or a person, holds for this one too.
         let office = &self.office;
         self.session.freeze(now, |log, epoch| store::frozen(office, log, epoch));
+    }
+
+    /// Ends a link whose plan for taking records back no longer holds: a key of one more epoch is
+    /// known, or everything is here.
+    fn look_at_recovery(&mut self) {
+        let Some((_, epochs)) = self.session.recovering() else { return };
+        let now_lost = reseed::epochs(&self.office);
+        if now_lost.as_ref() != Some(&epochs) {
+            let (now, epoch) = (self.now(), self.office.own_epoch());
+            self.session.end_recovery(now, epoch);
+        }
     }
 
     /// Carries out what the session asks until it asks nothing more.
@@ -288,6 +301,12 @@ impl Driver {
                     recall::peer_forgot(&self.office, &self.peer, forgot).await;
                 }
                 Action::NewEpoch(new) => self.take_up(new).await,
+                Action::Offered(offered) => {
+                    if let Err(why) = reseed::offered(&self.office, offered).await {
+                        return Some(Ended::Broken(why));
+                    }
+                }
+                Action::Recovered(recovered) => reseed::recovered(&self.office, &recovered),
                 Action::Fault(fault) => {
                     if let Err(ended) = self.keep_fault(fault).await {
                         return Some(ended);
@@ -325,7 +344,13 @@ impl Driver {
     async fn commit_batch(&self, ask: CommitBatch, storing: &mut Storing) -> Result<(), Ended> {
         let spans = arrival_spans(&self.office, &ask);
         let (ticket, batch) = (ask.ticket, *ask.batch);
-        let transaction = Transaction { mirror: Some(batch), ..Transaction::default() };
+        let (log, epoch) = (batch.log(), batch.epoch());
+        let rest = ask.rest.iter().map(|rest| store::keep_rest(log, epoch, batch.end(), rest));
+        let controls = rest.collect();
+        let transaction = match *log == self.office.logs.own {
+            true => Transaction { returned: Some(batch), ..Transaction::default() },
+            false => Transaction { mirror: Some(batch), controls, ..Transaction::default() },
+        };
         let submitted = self.submit(transaction).await?;
         storing.push_back(Box::pin(async {
             let stored = Stored::Batch(ticket, outcome(submitted).await);

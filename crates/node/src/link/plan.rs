@@ -5,10 +5,12 @@ use std::sync::Arc;
 use domain::OfficeCode;
 use evidence::hash::Hash;
 use evidence::log::{LogName, LogNameError};
-use evidence::merkle::Frontier;
+use evidence::merkle::{Frontier, empty_root};
 use evidence::note::{NoteError, Signer, Verifier};
 use journal::{CommitError, LogInfo, Role};
-use replication::{CosignatureKind, MirroredLog, OwnLog, SessionConfig, WitnessedHead};
+use replication::{
+    CosignatureKind, GivenLog, MirroredLog, OwnLog, Rest, SessionConfig, WitnessedHead,
+};
 use thiserror::Error;
 
 use crate::duties::keep::heed;
@@ -18,6 +20,7 @@ use crate::keys;
 use crate::link::recall;
 use crate::link::store::{self, Head};
 use crate::office::{Office, downlink, own_log};
+use crate::reseed;
 
 /// What this software calls itself to a peer.
 pub const SOFTWARE: &str = concat!("adal ", env!("CARGO_PKG_VERSION"));
@@ -51,7 +54,11 @@ pub async fn to_centre(office: &Office, centre: &OfficeCode) -> Result<SessionCo
     }
     let mirrored = [&office.logs.all, &down];
     let peer = PeerKeys { witness: &keys.witness, mirror: Some(&keys.mirror) };
-    config(office, centre, &[&office.logs.own], &mirrored, &peer)
+    // A log that is taken back is not shown as one that is written.
+    let recover = reseed::recover(office)?;
+    let own = if recover.is_some() { vec![] } else { vec![&office.logs.own] };
+    let config = config(office, centre, &own, &mirrored, &peer)?;
+    Ok(SessionConfig { recover, ..config })
 }
 
 /// The session's configuration for the centre's link to a region.
@@ -66,7 +73,11 @@ pub async fn to_region(office: &Office, region: &OfficeCode) -> Result<SessionCo
     // An office that was enrolled without its mirror key gives lines as a mirror that are not kept.
     let mirror = enrolled.mirror_key.as_ref();
     let peer = PeerKeys { witness: &enrolled.witness_key, mirror };
-    config(office, region, &own, &[&up], &peer)
+    let config = config(office, region, &own, &[&up], &peer)?;
+    let mirrored = office.journal.logs().into_iter();
+    let of_region = mirrored.filter(|info| info.role == Role::Mirror && info.log == up);
+    let given = of_region.filter_map(|info| given(office, &info)).collect();
+    Ok(SessionConfig { given, ..config })
 }
 
 async fn ensure_mirror(office: &Office, log: &LogName) -> Result<(), CommitError> {
@@ -128,8 +139,30 @@ fn config(
         shown: recall::shown(office, peer, &peer_witness),
         forgotten: recall::forgotten(office, peer),
         peer_witness: Some(peer_witness),
+        given: Vec::new(),
+        recover: None,
         limits: office.options.replication.limits(),
     })
+}
+
+/// What this office could give back of a log that it mirrors: what lies below a signed head, and
+/// the way to it. `None` if no head of it was ever accepted.
+fn given(office: &Office, info: &LogInfo) -> Option<GivenLog> {
+    let (log, epoch) = (info.log.clone(), info.epoch);
+    let accepted = store::accepted(office, &log, epoch)?;
+    let whole = (accepted.size == info.size)
+        .then(|| Rest { note: accepted.note.clone(), proof: Vec::new() });
+    if let Some(rest) = whole.or_else(|| store::rest(office, &log, epoch, info.size)) {
+        return Some(GivenLog { log, epoch, size: info.size, root: info.root, rest });
+    }
+    // Without that way only what an earlier head covers can be proved.
+    let kept = office.notes.of(office, &log, epoch).into_iter().map(|kept| kept.head);
+    let earlier = kept.filter(|head| head.size <= info.size).max_by_key(|head| head.size);
+    let (size, root, note) = match earlier {
+        Some(head) => (head.size, head.root, head.note),
+        None => (0, empty_root(), accepted.note),
+    };
+    Some(GivenLog { log, epoch, size, root, rest: Rest { note, proof: Vec::new() } })
 }
 
 /// Heads of which this office is a further witness, for the hello.

@@ -3,7 +3,8 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `head/<log>/<epoch>` | newest accepted head of a mirrored log |
+//! | `head/<log>/<epoch>` | newest accepted head of a mirrored log, or one that came back |
+//! | `rest/<log>/<epoch>` | the way from the end of a mirror to a head that covers more |
 //! | `cosigned/<log>/<epoch>/<kind>/<peer>` | newest head of an own log with the peer's line |
 //! | `succession/<log>/<epoch>` | whence the epoch's key is known, see [`crate::keys`] |
 //! | `witness/<log>/<epoch>` | newest head that was co-signed as a further witness |
@@ -18,12 +19,13 @@ use evidence::hash::{Hash, hex, sha256};
 use evidence::log::LogName;
 use journal::{Control, Role, Transaction};
 use replication::action::Fault;
-use replication::{CosignatureKind, Party, RefusalCode};
+use replication::{CosignatureKind, Party, RefusalCode, Rest};
 use tokio::sync::MutexGuard;
 
 use crate::heads;
 use crate::office::Office;
 use crate::records::Records;
+use crate::reseed;
 use crate::writer::WriteError;
 
 const VERSION: u8 = 1;
@@ -81,6 +83,32 @@ pub fn accepted(office: &Office, log: &LogName, epoch: u32) -> Option<Head> {
 
 fn accepted_key(log: &LogName, epoch: u32) -> Vec<u8> {
     format!("head/{log}/{epoch}").into_bytes()
+}
+
+fn rest_key(log: &LogName, epoch: u32) -> Vec<u8> {
+    format!("rest/{log}/{epoch}").into_bytes()
+}
+
+/// The control fact that keeps the way from `size` records of a mirror to a head that covers more:
+/// `version u8 = 1 | size u64 | number of hashes u8 | hashes | note text`, big-endian.
+pub fn keep_rest(log: &LogName, epoch: u32, size: u64, rest: &Rest) -> Control {
+    let mut value = vec![VERSION];
+    value.extend_from_slice(&size.to_be_bytes());
+    value.push(u8::try_from(rest.proof.len()).unwrap_or(u8::MAX));
+    rest.proof.iter().for_each(|hash| value.extend_from_slice(hash));
+    value.extend_from_slice(rest.note.as_bytes());
+    Control { key: rest_key(log, epoch), value }
+}
+
+/// The way from exactly `size` records to a head, if it was kept.
+pub fn rest(office: &Office, log: &LogName, epoch: u32, size: u64) -> Option<Rest> {
+    let value = office.journal.control(&rest_key(log, epoch))?;
+    let (fixed, value) = value.split_first_chunk::<10>()?;
+    let of = u64::from_be_bytes(fixed[1..9].try_into().ok()?);
+    let (hashes, note) = value.split_at_checked(usize::from(fixed[9]) * 32)?;
+    let note = String::from_utf8(note.to_vec()).ok()?;
+    let proof = hashes.chunks_exact(32).filter_map(|hash| hash.try_into().ok()).collect();
+    (fixed[0] == VERSION && of == size).then_some(Rest { note, proof })
 }
 
 const WITNESS: &str = "witness/";
@@ -161,6 +189,7 @@ pub fn newest_head(office: &Office, log: &LogName, epoch: u32) -> Option<Head> {
     cosigned(office, log, epoch, CosignatureKind::Mirror)
         .or_else(|| cosigned(office, log, epoch, CosignatureKind::Witness))
         .or_else(|| signed_now(office, log, epoch, info.size, info.root))
+        .or_else(|| accepted(office, log, epoch))
 }
 
 /// The newest head of a log: of a mirror the accepted one, of an own log the present one with
@@ -385,6 +414,9 @@ pub(crate) fn kept_fault(key: &[u8], value: Vec<u8>) -> Option<KeptFault> {
 /// Why the open epoch of an own log accepts no more facts; `None` if it does. What was found wrong
 /// with an earlier epoch does not bind its successor: that is what the successor is for.
 pub fn read_only_reason(journal: &Records, log: &LogName) -> Option<String> {
+    if let Some(reason) = reseed::reason(journal, log) {
+        return Some(reason);
+    }
     // Asked for every transaction: nothing is looked up while no log is read-only at all.
     let prefix = format!("readonly/{log}/");
     if journal.controls(prefix.as_bytes()).is_empty() {
@@ -409,6 +441,22 @@ fn read_only_key(log: &LogName, epoch: u32) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::testing;
+
+    #[tokio::test]
+    async fn the_way_to_a_larger_head_holds_for_one_size() {
+        let desk = testing::desk("KZ").await;
+        let log = testing::log("kz-75");
+        let long = Rest { note: "a\n9\n".to_owned(), proof: vec![[7; 32]; 64] };
+        for kept in [long, Rest { note: "b".to_owned(), proof: Vec::new() }] {
+            let controls = vec![keep_rest(&log, 2, 5, &kept)];
+            let transaction = journal::Transaction { controls, ..Default::default() };
+            desk.office.writer.write(transaction).await.unwrap();
+            assert_eq!(rest(&desk.office, &log, 2, 5), Some(kept));
+            for (epoch, size) in [(2, 4), (2, 6), (1, 5)] {
+                assert_eq!(rest(&desk.office, &log, epoch, size), None);
+            }
+        }
+    }
 
     #[test]
     fn head_round_trip() {

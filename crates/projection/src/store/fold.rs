@@ -192,6 +192,7 @@ fn belongs(envelope: &Envelope) -> bool {
         StreamKind::Integrity => match &envelope.fact {
             Fact::Integrity(IntegrityFact::Succeeds(fact)) => fact.log == log,
             Fact::Integrity(IntegrityFact::KeyRotated(fact)) => fact.log == log,
+            Fact::Integrity(IntegrityFact::Recovered(fact)) => fact.log == log,
             Fact::Integrity(IntegrityFact::HeadsAccepted(_) | IntegrityFact::Closed(_)) => {
                 office.is_centre() && log == format!("{}/all", office.lower())
             }

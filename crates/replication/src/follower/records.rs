@@ -3,7 +3,7 @@
 use evidence::verify::{AdmitError, admit};
 
 use super::{Commit, Follower, Phase, bytes};
-use crate::action::{Action, CommitBatch, CommitTicket, Failure};
+use crate::action::{Action, CommitBatch, CommitTicket, Failure, Rest};
 use crate::limits::{GAPS_TOLERATED, INBOUND_BYTES};
 use crate::message::{Entries, RefusalCode};
 use crate::now::Now;
@@ -62,11 +62,14 @@ impl Follower {
                 let serial = q.serial();
                 self.staged = batch.frontier().clone();
                 let after = self.staged.clone();
+                let covered = accepted.checkpoint.size > after.size();
+                let rest = covered.then(|| Rest { note: accepted.note.clone(), proof });
                 self.commits.push_back(Commit { serial, after, bytes: size });
                 self.waiting_bytes += size;
                 q.push(Action::CommitBatch(CommitBatch {
                     ticket: CommitTicket { slot: self.id.slot, serial },
                     batch: Box::new(batch),
+                    rest,
                 }));
             }
             Err(error) => {

@@ -103,6 +103,8 @@ impl Session {
             {
                 let closed = holdings.iter().any(|later| later.succeeds(holding));
                 self.followers[slot].begin(holding, closed, &mut self.queue);
+            } else if self.comes_back(holding, &greeting.hello) {
+                // Told above.
             } else if !greeting.is_refused(holding) && !self.is_gone(holding) {
                 self.unknown(log, epoch);
             }
@@ -147,7 +149,9 @@ pub(super) fn newest_epochs(own: &[OwnLog]) -> BTreeMap<LogName, u32> {
 pub(super) fn check_config(config: &SessionConfig) -> Result<(), ConfigError> {
     let own = config.own.iter().map(|l| (&l.log, l.epoch));
     let mirrored = config.mirrored.iter().map(|l| (&l.log, l.epoch));
-    let mut all: Vec<_> = own.chain(mirrored).collect();
+    let recover = config.recover.iter();
+    let lost = recover.flat_map(|r| r.epochs.iter().map(move |lost| (&r.log, lost.epoch)));
+    let mut all: Vec<_> = own.chain(mirrored).chain(lost).collect();
     all.sort();
     if let Some(pair) = all.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(ConfigError::Twice { log: pair[0].0.clone(), epoch: pair[0].1 });

@@ -43,7 +43,13 @@ impl Session {
         if self.is_closed() {
             return;
         }
-        // A serial is asked for once: the other one does not know it.
+        // All ask for roots; the serial says whose the ticket is.
+        for recovery in &mut self.recoveries {
+            let outcome = recovery.root_read(&ticket, answer.clone(), &mut self.queue);
+            if outcome.is_err() {
+                return self.settle(now, outcome);
+            }
+        }
         if let Some(follower) = self.followers.get_mut(ticket.slot) {
             follower.root_read(&ticket, answer, &mut self.queue);
         }
@@ -79,10 +85,14 @@ impl Session {
         if self.is_closed() {
             return;
         }
-        if let Some(origin) = self.origins.get_mut(ticket.slot) {
-            let outcome = origin.entries_read(now, &ticket, answer, &mut self.queue);
-            self.settle(now, outcome);
-        }
+        let outcome = match self.origins.get_mut(ticket.slot) {
+            Some(origin) => origin.entries_read(now, &ticket, answer, &mut self.queue),
+            None => match self.givings.get_mut(ticket.slot - self.origins.len()) {
+                Some(giving) => giving.entries_read(now, &ticket, answer, &mut self.queue),
+                None => Ok(()),
+            },
+        };
+        self.settle(now, outcome);
     }
 
     /// Answer to [`Action::PersistHead`](crate::action::Action::PersistHead): `Ok` only once the
@@ -91,10 +101,14 @@ impl Session {
         if self.is_closed() {
             return;
         }
-        if let Some(follower) = self.followers.get_mut(ticket.slot) {
-            let outcome = follower.head_persisted(now, &ticket, answer, &mut self.queue);
-            self.settle(now, outcome);
-        }
+        let outcome = match self.followers.get_mut(ticket.slot) {
+            Some(follower) => follower.head_persisted(now, &ticket, answer, &mut self.queue),
+            None => match self.recoveries.get_mut(ticket.slot - self.followers.len()) {
+                Some(recovery) => recovery.head_persisted(now, &ticket, answer, &mut self.queue),
+                None => Ok(()),
+            },
+        };
+        self.settle(now, outcome);
     }
 
     /// Answer to [`Action::CommitBatch`](crate::action::Action::CommitBatch): `Ok` only once the
@@ -103,10 +117,14 @@ impl Session {
         if self.is_closed() {
             return;
         }
-        if let Some(follower) = self.followers.get_mut(ticket.slot) {
-            let outcome = follower.stored(now, &ticket, answer, &mut self.queue);
-            self.settle(now, outcome);
-        }
+        let outcome = match self.followers.get_mut(ticket.slot) {
+            Some(follower) => follower.stored(now, &ticket, answer, &mut self.queue),
+            None => match self.recoveries.get_mut(ticket.slot - self.followers.len()) {
+                Some(recovery) => recovery.stored(now, &ticket, answer, &mut self.queue),
+                None => Ok(()),
+            },
+        };
+        self.settle(now, outcome);
     }
 
     /// Sends the heads that are due, then lets the logs read in turn, so that a long backlog of
@@ -136,5 +154,6 @@ impl Session {
                 reading += 1;
             }
         }
+        self.give_back(reading);
     }
 }

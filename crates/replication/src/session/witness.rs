@@ -40,6 +40,7 @@ impl Session {
     #[must_use]
     pub fn concerns(&self, log: &LogName, epoch: u32) -> bool {
         self.origin(log, epoch).or(self.follower(log, epoch)).is_some()
+            || self.recovery(log, epoch).is_some()
             || self.relay.concerns(log, epoch)
     }
 
@@ -50,10 +51,17 @@ impl Session {
         ticket: ProveTicket,
         answer: Result<Vec<Hash>, Failure>,
     ) {
-        if !self.is_closed() {
-            self.relay.proved(&ticket, answer, &mut self.queue);
-            self.settle(now, Ok(()));
+        if self.is_closed() {
+            return;
         }
+        for giving in &mut self.givings {
+            match giving.proved(now, &ticket, &answer, &mut self.queue) {
+                Ok(false) => {}
+                outcome => return self.settle(now, outcome.map(drop)),
+            }
+        }
+        self.relay.proved(&ticket, answer, &mut self.queue);
+        self.settle(now, Ok(()));
     }
 
     /// Answer to [`Action::ReadRegister`](crate::action::Action::ReadRegister).

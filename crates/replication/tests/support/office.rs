@@ -12,8 +12,8 @@ use evidence::succession::Succession;
 use evidence::{Hash, LogName};
 use replication::{
     Action, CosignatureKind, Cosigned, Countersigned, EntriesRead, Failure, Fault, Limits,
-    Mirrored, MirroredLog, Now, OwnLog, Party, PersistWitness, RefusalCode, Register, Session,
-    SessionConfig, SignedHead, StoreCosignature, WitnessedHead,
+    Mirrored, MirroredLog, Now, Offered, OwnLog, Party, PersistWitness, Recovered, RefusalCode,
+    Register, Session, SessionConfig, SignedHead, StoreCosignature, WitnessedHead,
 };
 
 use super::{DOMAIN, Tree, record};
@@ -83,6 +83,9 @@ pub struct Office {
     pub countersigned: Vec<Countersigned>,
     pub taken: Vec<Cosigned>,
     pub faults: Vec<Fault>,
+    /// What the peer said that it holds of our own log, and what came back.
+    pub offered: Vec<Offered>,
+    pub recovered: Vec<Recovered>,
     /// Why nothing can be stored, if so.
     pub refuses: Option<Failure>,
     /// Reading this log finds damage.
@@ -125,6 +128,8 @@ impl Office {
             countersigned: Vec::new(),
             taken: Vec::new(),
             faults: Vec::new(),
+            offered: Vec::new(),
+            recovered: Vec::new(),
             refuses: None,
             damaged: None,
             instance: code.len() as u8 * 40,
@@ -162,6 +167,8 @@ impl Office {
             witnessed: self.witnessed.iter().map(Watched::named).collect(),
             shown: Vec::new(),
             forgotten: false,
+            given: Vec::new(),
+            recover: None,
             limits: limits.clone(),
         }
     }
@@ -230,6 +237,8 @@ impl Office {
             Action::NewEpoch(opened) => session.epoch_opened(now, opened.ticket, Ok(())),
             Action::Recall(recall) => session.recalled(now, recall.ticket, Ok(false)),
             Action::Greeted(_) | Action::PeerForgot(_) | Action::Send(_) | Action::Close(_) => {}
+            Action::Offered(offered) => self.offered.push(offered),
+            Action::Recovered(recovered) => self.recovered.push(recovered),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod recover;
 mod restore;
 mod stat;
 
@@ -18,6 +19,7 @@ use crate::output::Output;
 
 pub use backup::BackupArgs;
 pub use check::CheckArgs;
+pub use recover::RecoverArgs;
 pub use restore::RestoreArgs;
 pub use stat::StatArgs;
 
@@ -32,6 +34,8 @@ pub enum JournalCommand {
     Backup(BackupArgs),
     /// Make a journal of a backup, for a node that is stopped
     Restore(RestoreArgs),
+    /// Enter records of an old disk that nobody holds
+    Recover(RecoverArgs),
 }
 
 /// Carries out one of them.
@@ -44,6 +48,7 @@ pub async fn run(command: &JournalCommand, way: &Way, output: Output) -> Outcome
         JournalCommand::Stat(args) => stat::run(args, way, output).await,
         JournalCommand::Backup(args) => backup::run(args, way, output).await,
         JournalCommand::Restore(args) => restore::run(args, output).await,
+        JournalCommand::Recover(args) => recover::run(args, way, output).await,
     }
 }
 

@@ -72,6 +72,7 @@ async fn a_full_disk_refuses_records_and_serves_readers() -> Result<()> {
     };
     country.enrol(OFFICE).await?;
     country.start_region(OFFICE).await?;
+    country.until_writable(OFFICE).await?;
     record_contacts(country, OFFICE, 5).await?;
     recorded(country).await?;
     country.settle().await?;

@@ -17,6 +17,7 @@ mod link_cut;
 mod operator_tool;
 mod python_client;
 mod records_travel;
+mod reseed;
 mod restore;
 mod sealed;
 mod situations;

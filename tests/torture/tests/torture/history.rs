@@ -167,7 +167,7 @@ pub fn transaction(seed: u64, tx: TxId) -> Transaction {
     };
     let appends = parts.into_iter().map(&mut append).collect();
     let command = command.then(|| claim(member(0).id()));
-    Transaction { command, appends, mirror: None, controls }
+    Transaction { command, appends, controls, ..Transaction::default() }
 }
 
 /// A draft whose content follows from its event id.

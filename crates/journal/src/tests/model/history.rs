@@ -221,6 +221,7 @@ impl Pair {
             appends: appends.collect(),
             mirror: tx.mirror.as_ref().and_then(|mirrored| self.batch(mirrored)),
             controls: tx.control.map(control).into_iter().collect(),
+            ..Transaction::default()
         }
     }
 
