@@ -269,12 +269,12 @@ mod tests {
         // A start that was cut short before it noted anything is ordered again.
         drop(open_journal(&ordered, &folder(&dir, "journal"), &Journal::open).unwrap());
         assert!(start(&dir).unwrap_err().to_string().contains("--reseed"));
-        let (journal, vault) = open(&ordered, &root, &Journal::open).unwrap();
+        let (journal, vault) = open(&ordered, &root, &OsDisk, &Journal::open).unwrap();
         assert_eq!(vault.id(), id, "the texts of before can be read");
         assert!(reseed::pending(&Records::new(journal)).is_some(), "noted in the same commit");
         drop(vault);
         // From then on it goes on by itself.
-        let (journal, _) = open(&options(&dir), &root, &Journal::open).unwrap();
+        let (journal, _) = open(&options(&dir), &root, &OsDisk, &Journal::open).unwrap();
         assert!(reseed::pending(&Records::new(journal)).is_some());
     }
 

@@ -277,6 +277,7 @@ fn told(change: impl FnOnce(&mut Return, &Stored)) -> End {
     change(&mut shown, &stored);
     let head = Some(note(40, stored.root_at(40)));
     taker.say(Message::Hello(replication::Hello {
+        shown: Vec::new(),
         protocol: replication::PROTOCOL,
         office: "KZ".to_owned(),
         instance: [201; 16],
@@ -324,6 +325,7 @@ fn older_software_is_told_from_an_office_that_holds_nothing() {
     let mut region = taker(Part::default());
     let hello = |holdings, features: &[&str]| {
         Message::Hello(replication::Hello {
+            shown: Vec::new(),
             protocol: replication::PROTOCOL,
             office: "KZ".to_owned(),
             instance: [201; 16],
