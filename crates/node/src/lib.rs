@@ -14,9 +14,9 @@
 //! # Modules
 //! In the order in which a command passes them: [`grpc`], [`decide`], [`seal`], [`writer`],
 //! [`link`], [`project`], [`duties`]; around them [`run`], [`start`], [`office`], [`options`],
-//! [`ground`], [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`keys`], [`epochs`],
-//! [`facts`], [`trace`], [`told`], [`changes`], [`clock`], [`supervisor`], [`upkeep`], [`metrics_port`]; about
-//! evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`].
+//! [`ground`], [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`keys`],
+//! [`epochs`], [`facts`], [`trace`], [`told`], [`changes`], [`clock`], [`supervisor`], [`upkeep`],
+//! [`metrics_port`]; about evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`].
 
 pub mod alarms;
 pub mod changes;
