@@ -3,12 +3,12 @@
 # Needs Rust (rust-toolchain.toml) and a C compiler; nothing else to build and to run the demo.
 # Variables: ONCE=1 ends the demo with a summary; RELEASE=1 builds optimised binaries; RECORDS= and
 # BENCH= (more options, --help lists them) are for bench-journal; FUZZ_SECONDS= and FUZZ= (targets)
-# for fuzz.
+# for fuzz; SEEDS= (how many), FIRST= and SEED= (one alone, with its trace) for sim.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit verify interop torture bench-journal bench-evidence fuzz \
-  clean test-packages
+.PHONY: help build demo test lint audit verify interop torture sim sim-broken bench-journal \
+  bench-evidence fuzz clean test-packages
 
 # --locked: what is built is what Cargo.lock says.
 CARGO := cargo
@@ -41,6 +41,7 @@ test: test-packages ## Run all tests but the long ones, with a time for each sta
 	$(call stage,examples in the documentation,$(CARGO) test $(FLAGS) --workspace --doc)
 	$(call stage,architecture,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/architecture))
 	$(call stage,compatibility,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/compatibility))
+	$(call stage,simulation,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/simulation))
 	$(call stage,torture,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/torture) -- --nocapture)
 	$(call stage,interop,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/interop))
 	$(call stage,end to end,$(CARGO) test $(FLAGS) --workspace $(call suite,tests/end_to_end))
@@ -68,6 +69,15 @@ interop: test-packages ## Check bundles of real offices with Go, Python and Rust
 torture: ## A hundred kills, a hundred power cuts, every damage, against the journal's real files
 	$(CARGO) test $(FLAGS) --workspace $(call suite,tests/torture) -- \
 	  --include-ignored --nocapture --test-threads=1
+
+# On simulated time; RELEASE=1 takes longer to build and runs several times as fast.
+SEEDS := 100
+sim: ## A country of real offices under faults, SEEDS= of them; SEED=17 replays one
+	$(CARGO) run $(FLAGS) --quiet --bin adal-sim -- --threads $$(nproc) \
+	  $(if $(SEED),--seed $(SEED) --lines 400,--seeds $(SEEDS) --first $(or $(FIRST),0))
+
+sim-broken: ## Break the program in fifteen ways, one after the other: the simulation notices each
+	tests/simulation/broken/run.sh
 
 # The folder decides which disk is measured; the default is the folder of the binary.
 bench-journal: ## Measure the journal beside a bare file and plain sled (RECORDS=10000000: all)

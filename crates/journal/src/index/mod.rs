@@ -1,7 +1,7 @@
 //! The seam under the keys: an ordered map that is rebuilt from the commit files when it lacks.
 //!
-//! Two sides: [`sled::SledStore`], and [`memory::MemoryStore`] (in tests and
-//! simulations), which forgets what was not flushed. Contract for both: a batch is seen by every reader once
+//! Two sides: [`sled::SledStore`], and [`memory::MemoryStore`] (in tests and simulations), which
+//! forgets what was not flushed. Contract for both: a batch is seen by every reader once
 //! [`Index::apply`] returned; it is stored in pieces, in its order, while [`Index::swap`] stores
 //! all or nothing. After a crash at least everything before the last [`Index::flush`] is there, of
 //! what came later any prefix of pieces. That is enough: what was applied behind the last flush is

@@ -15,6 +15,7 @@
 //! | `line-before-store` | whoever says that he holds or co-signed a head has it stored |
 //! | `false-live` | a link that is shown as live was heard of lately and lacks nothing |
 //! | `delivered-once` | a directive gives one delivery in its region's log |
+//! | `declared-hole` | of an epoch that was left, exactly what nobody has is declared missing |
 //! | `convergence` | when everything is mended, everybody has everything, soon |
 //! | `explanation` | what does not go on says why, on both sides |
 //! | `tables` | the tables are equal whatever the order of the logs |

@@ -2,6 +2,7 @@
 
 use domain::Fact;
 use domain::directive::DispatchFact;
+use domain::integrity::IntegrityFact;
 use domain::task::TaskFact;
 use evidence::log::LogName;
 use journal::Role;
@@ -27,10 +28,16 @@ impl Run {
                     return well;
                 }
                 self.listen_to(&centre, &region, name);
-                well || self.is_explained(name)
+                let declared = !self.opens_an_epoch() || hole(&centre, &region) == Some(Ok(()));
+                (well && declared) || self.is_explained(name)
             })
             .collect();
         well.into_iter().all(|well| well)
+    }
+
+    /// Whether the odd office goes on in a new epoch.
+    fn opens_an_epoch(&self) -> bool {
+        matches!(self.scenario.special, Special::Restored | Special::Rekeyed)
     }
 
     /// Remembers who has said why the odd office does not go on. Two machines of one office take
@@ -71,6 +78,12 @@ impl Run {
             let machine = notes.machines[name].clone();
             notes.audit.read_again(&machine, &office);
             notes.audit.judge_answered(name);
+            if self.is_odd(name) && self.opens_an_epoch() {
+                let declared = hole(&centre, &office);
+                notes.audit.must(declared == Some(Ok(())), "declared-hole", || {
+                    format!("the epoch that {name} left: {declared:?}")
+                });
+            }
             if name == "kz" || self.is_odd(name) {
                 continue;
             }
@@ -135,6 +148,27 @@ fn lacking(centre: &Office, region: &Office) -> Option<String> {
             format!("{of} holds {has} of {} records of {log}:{epoch}", open.size)
         })
     })
+}
+
+/// Whether the centre has declared exactly what is missing of the epoch that a region left: what
+/// was co-signed and is neither here nor there. `None`: it has declared nothing yet.
+fn hole(centre: &Office, region: &Office) -> Option<Result<(), String>> {
+    let (own, all) = (own_log(&region.code).ok()?, "kz/all".parse::<LogName>().ok()?);
+    let records = centre.journal.range(&all, 1, 0, usize::MAX, usize::MAX).unwrap_or_default();
+    let closed = records.iter().find_map(|record| match facts::open_part_or_unknown(record) {
+        Fact::Integrity(IntegrityFact::Closed(closed)) if closed.log.as_str() == own.as_str() => {
+            Some(closed)
+        }
+        _ => None,
+    })?;
+    let size = |office: &Office| office.journal.log(&own, closed.epoch).map_or(0, |info| info.size);
+    let there = size(centre).max(size(region));
+    let missing = (there < closed.size).then_some((there, closed.size));
+    let said = closed.missing_from.zip(closed.missing_to);
+    if said == missing {
+        return Some(Ok(()));
+    }
+    Some(Err(format!("{missing:?} are missing of {own}:{}, declared are {said:?}", closed.epoch)))
 }
 
 /// Whether both sides show the link as live.

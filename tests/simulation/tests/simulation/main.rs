@@ -1,5 +1,7 @@
 //! Seeds that every `make test` runs. `make sim SEEDS=1000` runs more of them.
 
+use std::process::Command;
+
 use simulation_tests::run::{Outcome, run};
 
 /// Seeds of `make test`: each rare thing happens in some of them.
@@ -31,4 +33,22 @@ fn nothing_is_wrong_whatever_happens() {
     let kinds: std::collections::BTreeSet<_> =
         outcomes.iter().flat_map(|outcome| outcome.faults.keys()).collect();
     assert!(kinds.len() >= 12, "only these happened: {kinds:?}");
+}
+
+/// A patch that does not apply breaks nothing, and shows nothing.
+#[test]
+fn every_broken_version_can_be_made() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tree = root.join("../..").canonicalize().unwrap();
+    let mut patches: Vec<_> = std::fs::read_dir(root.join("broken")).unwrap().flatten().collect();
+    patches.retain(|entry| entry.path().extension().is_some_and(|end| end == "patch"));
+    assert!(patches.len() >= 10, "{} patches", patches.len());
+    for patch in patches {
+        let path = patch.path();
+        let check = ["apply", "--check"];
+        let applied = Command::new("git").current_dir(&tree).args(check).arg(&path).output();
+        let said = applied.unwrap();
+        let why = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(said.status.success(), "{}: {why}", path.display());
+    }
 }
