@@ -21,7 +21,7 @@ mod happen;
 /// Time that one step takes in the simulation.
 const TICK: Duration = Duration::from_millis(10);
 /// Time after everything was mended in which all must be well.
-const CONVERGE: Duration = Duration::from_secs(150);
+const CONVERGE: Duration = Duration::from_secs(60);
 /// Time for which people work on after everything was mended.
 const LATE_WORK: Duration = Duration::from_secs(3);
 
