@@ -76,7 +76,7 @@ sim: ## A country of real offices under faults, SEEDS= of them; SEED=17 replays 
 	$(CARGO) run $(FLAGS) --quiet --bin adal-sim -- --threads $$(nproc) \
 	  $(if $(SEED),--seed $(SEED) --lines 400,--seeds $(SEEDS) --first $(or $(FIRST),0))
 
-sim-broken: ## Break the program in fifteen ways, one after the other: the simulation notices each
+sim-broken: ## Break the program one way at a time: the simulation must notice each
 	tests/simulation/broken/run.sh
 
 # The folder decides which disk is measured; the default is the folder of the binary.

@@ -167,7 +167,12 @@ impl Scenario {
             }
             _ => {
                 self.faults.push((image, Fault::Image(odd.clone())));
-                self.faults.push((back, Fault::Back(odd, special)));
+                self.faults.push((back, Fault::Back(odd.clone(), special)));
+                if chance.once_in(2) {
+                    // Out of reach it writes more than was co-signed before: another history.
+                    let (after, lasts) = (Duration::from_millis(1), Duration::from_secs(20));
+                    self.faults.push((back + after, Fault::Cut(odd, lasts)));
+                }
             }
         }
     }

@@ -21,7 +21,7 @@ mod happen;
 /// Time that one step takes in the simulation.
 const TICK: Duration = Duration::from_millis(10);
 /// Time after everything was mended in which all must be well.
-const CONVERGE: Duration = Duration::from_secs(150);
+const CONVERGE: Duration = Duration::from_secs(60);
 /// Time for which people work on after everything was mended.
 const LATE_WORK: Duration = Duration::from_secs(3);
 
@@ -167,13 +167,13 @@ impl Run {
         self.heal();
         self.country.notes().work_until = healed + LATE_WORK;
         self.until(healed + LATE_WORK, |_| false);
-        self.until(healed + CONVERGE, |run| run.steps % 25 == 0 && run.is_well());
+        self.until(healed + CONVERGE, |run| run.steps.is_multiple_of(25) && run.is_well());
         let healing = self.now().saturating_sub(healed);
         if self.is_sound() {
             self.account();
         }
         let records = self.records();
-        if self.is_sound() && self.country.seed % 16 == 0 {
+        if self.is_sound() && self.country.seed.is_multiple_of(16) {
             let found = tables::judge(&self.country);
             self.country
                 .notes()

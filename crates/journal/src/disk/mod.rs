@@ -1,12 +1,12 @@
 //! The seam under the commit files: what the journal asks of a file system.
 //!
 //! Two sides: [`os::OsDisk`], the operating system, and [`memory::MemoryDisk`] (in tests and
-//! simulations), which forgets what was not synced. Contract for both: written data survives a crash
-//! only after [`DiskFile::sync_data`] or [`DiskFile::sync_all`] of the file returned `Ok`; a new
-//! name, of a file or a folder, survives only after [`Disk::sync_dir`] of the folder that it is in
-//! returned `Ok`; a name that is replaced by a rename leads to the old or the new file until then,
-//! never to neither; after an error of a write or sync nothing may be assumed and nothing may be
-//! retried.
+//! simulations), which forgets what was not synced. Contract for both: written data survives a
+//! crash only after [`DiskFile::sync_data`] or [`DiskFile::sync_all`] of the file returned `Ok`; a
+//! new name, of a file or a folder, survives only after [`Disk::sync_dir`] of the folder that it is
+//! in returned `Ok`; a name that is replaced by a rename leads to the old or the new file until
+//! then, never to neither; after an error of a write or sync nothing may be assumed and nothing may
+//! be retried.
 
 use std::io;
 use std::path::Path;
