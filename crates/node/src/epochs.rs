@@ -120,10 +120,15 @@ pub struct Rotated {
 /// # Errors
 /// [`EpochError`]; the node must not serve then.
 pub async fn settle(office: &Office) -> Result<(), EpochError> {
-    if reseed::pending(&office.journal).is_some() {
-        return Ok(()); // the epoch is opened once the centre has given back what it holds
-    }
     let logs = own_logs(office);
+    if reseed::pending(&office.journal).is_some() {
+        // The epoch is opened once the centre has given back what it holds; that it may not be is
+        // said at once.
+        for log in &logs {
+            never_used(office, log, store::own_epoch(&office.journal, log)).await?;
+        }
+        return Ok(());
+    }
     let mut newest = 1;
     for log in &logs {
         let open = store::own_epoch(&office.journal, log);

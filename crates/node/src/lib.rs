@@ -16,8 +16,8 @@
 //! [`link`], [`project`], [`duties`]; around them [`run`], [`start`], [`office`], [`options`],
 //! [`ground`], [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`keys`],
 //! [`epochs`], [`facts`], [`trace`], [`told`], [`changes`], [`clock`], [`supervisor`], [`upkeep`],
-//! [`metrics_port`]; about evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`]; what can
-//! be wrong with links, in words, [`situations`].
+//! [`metrics_port`]; about evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`]; what
+//! can be wrong with links, in words, [`situations`].
 
 pub mod alarms;
 pub mod changes;

@@ -3,7 +3,7 @@
 //!
 //! | log | a head of it is complete with |
 //! |---|---|
-//! | `kz-75` | the centre as witness, the centre as mirror, any one that is or was the office's peer |
+//! | `kz-75` | the centre as witness, the centre as mirror, any one that is or was its peer |
 //! | `kz`, `kz/all` | q of the n enrolled offices, q = floor(2n/3) + 1 |
 //! | `kz/kz-75` | the office as witness, and as mirror if its mirror key is enrolled |
 //!

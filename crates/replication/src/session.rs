@@ -201,6 +201,12 @@ pub struct Session {
     closed: Option<(Close, i64)>,
 }
 
+/// The newest head of an own log that carries a line of the peer.
+fn shown_of(shown: &[WitnessedHead], own: &OwnLog) -> Option<String> {
+    let shown = shown.iter().find(|shown| (&shown.log, shown.epoch) == (&own.log, own.epoch));
+    shown.map(|shown| shown.note.clone())
+}
+
 impl Session {
     /// Makes a session on a link that has just opened, and queues our hello.
     ///
@@ -217,16 +223,12 @@ impl Session {
         let relay = Relay::new(&domain, peer_keys.witness.clone());
         let witnessing = Witnessing::new(&config.office, &domain, keys.clone());
         let newest = newest_epochs(&config.own);
-        let own = config.own.into_iter().enumerate();
-        let origins: Vec<Origin> = own
-            .map(|(slot, l)| {
-                let closed = newest.get(&l.log).is_some_and(|newest| *newest > l.epoch);
-                let shown = config.shown.iter().find(|s| s.log == l.log && s.epoch == l.epoch);
-                let shown = shown.map(|shown| shown.note.clone());
-                let keys = peer_keys.clone();
-                Origin::new(slot, l, (closed, shown), &domain, keys, limits.clone())
-            })
-            .collect();
+        let of = |(slot, own): (usize, OwnLog)| {
+            let closed = newest.get(&own.log).is_some_and(|newest| *newest > own.epoch);
+            let shown = shown_of(&config.shown, &own);
+            Origin::new(slot, own, (closed, shown), &domain, peer_keys.clone(), limits.clone())
+        };
+        let origins: Vec<Origin> = config.own.into_iter().enumerate().map(of).collect();
         let mirrored = config.mirrored.into_iter().enumerate();
         let followers: Vec<Follower> = mirrored
             .map(|(slot, l)| Follower::new(slot, l, &domain, keys.clone(), limits.clone()))

@@ -87,8 +87,8 @@ impl Namespace {
         run(&[&["ip", "netns", "exec", &self.name], line].concat())
     }
 
-    /// Limits the link to so many kilobits a second in each direction (`tc tbf`), with a queue of 10
-    /// kB before it as a modem has.
+    /// Limits the link to so many kilobits a second in each direction (`tc tbf`), with a queue of
+    /// 10 kB before it, as a modem has.
     pub fn rate(&self, kbit: u32) -> Result<()> {
         let rate = format!("{kbit}kbit");
         let shape = ["root", "tbf", "rate", &rate, "burst", "3200", "limit", "10000"];
@@ -100,11 +100,12 @@ impl Namespace {
     pub fn lose(&self, percent: u8) -> Result<()> {
         let some = format!("numgen random mod 100 < {percent}");
         let which = if percent < 100 { some.as_str() } else { "" };
-        let rules = format!(
-            "table inet adal {{\n\
-             chain in {{ type filter hook input priority 0; iifname \"uplink\" {which} drop; }}\n\
-             chain out {{ type filter hook output priority 0; oifname \"uplink\" {which} drop; }}\n}}"
-        );
+        let chain = |hook: &str, way: &str| {
+            let place = format!("type filter hook {hook} priority 0;");
+            format!("chain {hook} {{ {place} {way} \"uplink\" {which} drop; }}")
+        };
+        let (input, output) = (chain("input", "iifname"), chain("output", "oifname"));
+        let rules = format!("table inet adal {{\n{input}\n{output}\n}}");
         self.run(&["nft", &rules])
     }
 

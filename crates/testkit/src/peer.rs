@@ -255,6 +255,7 @@ impl Peer {
             }
             Action::PersistHead(ask) => session.head_persisted(now, ask.ticket, Ok(())),
             Action::CommitBatch(ask) => session.stored(now, ask.ticket, Ok(())),
+            Action::Recall(ask) => session.recalled(now, ask.ticket, Ok(false)),
             _ => {}
         }
     }

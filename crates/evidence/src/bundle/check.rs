@@ -211,7 +211,8 @@ impl<'a, F: Files> Check<'a, F> {
         }
     }
 
-    /// Walks through the copy: its roots at the sizes of heads and ends, and the entries that files name.
+    /// Walks through the copy: its roots at the sizes of heads and ends, and the entries that files
+    /// name.
     fn walk_copy(&self, head: &Checkpoint) -> Result<(Roots, Entries), (String, Refusal)> {
         let mut sizes = self.heads.get(&head.origin).map(Heads::sizes).unwrap_or_default();
         // Where an epoch is said to have ended, there need be no head of it.

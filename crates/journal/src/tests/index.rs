@@ -315,7 +315,9 @@ fn nobody_misses_what_was_acknowledged_while_it_moves_into_sled() {
     assert_clean(&journal);
     drop(journal);
     let (journal, report) = Journal::open(dir.path(), options).unwrap();
-    assert!(matches!(report.index, IndexOutcome::CaughtUp { .. }), "{report:?}");
+    // The thread may have moved the last groups before it ended.
+    let whole = matches!(report.index, IndexOutcome::CaughtUp { .. } | IndexOutcome::Intact);
+    assert!(whole, "{report:?}");
     assert_clean(&journal);
 }
 

@@ -13,6 +13,7 @@ use replication::{LinkState, LogState, LogStatus, Status};
 use crate::link::driver::STATUS_EVERY;
 use crate::link::{LinkInfo, store};
 use crate::office::Office;
+use crate::reseed;
 
 /// A status that was not renewed for so long says nothing about now.
 pub(crate) const STALE: Duration = STATUS_EVERY.saturating_mul(6);
@@ -150,10 +151,14 @@ pub fn stopped(status: &Status) -> Vec<(&LogStatus, RefusalCode)> {
     logs.filter_map(|log| Some((log, code(log)?))).collect()
 }
 
-/// Why an own log of the link with `peer` accepts no more records; `None` if each does.
+/// What is wrong with an own log of the link with `peer` that accepts no more records; `None` if
+/// nothing is. A log that waits for what the centre gives back is not wrong: its own line says so.
 pub fn read_only(office: &Office, peer: &OfficeCode) -> Option<RefusalCode> {
     let logs = super::shared_logs(office, peer).into_iter().filter(|(_, own)| *own);
     let frozen = |log: &evidence::log::LogName| {
+        if reseed::reason(&office.journal, log).is_some() {
+            return None;
+        }
         store::read_only_reason(&office.journal, log)?;
         let epoch = store::own_epoch(&office.journal, log);
         let faults = store::faults(office).into_iter();

@@ -24,7 +24,9 @@ async fn two_epochs() -> Office2 {
     rotate(&desk.office).await.unwrap();
     desk.record(&own, &[contact(3)]).await;
     let Desk { office, dir } = desk;
-    let options = office.options.clone();
+    let mut options = office.options.clone();
+    // Nobody is there to be asked for what came after the backup.
+    options.begin = crate::options::Begin::WithoutCentre;
     drop(office);
     Office2 { dir, options, saved }
 }

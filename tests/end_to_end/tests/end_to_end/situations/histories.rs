@@ -82,6 +82,7 @@ impl Past {
         let made = ended(bare(&line)?, &line).await?;
         ensure!(made.status == 0, "{}{}", made.out, made.err);
         country.start_region(OFFICE).await?;
+        country.until_writable(OFFICE).await?;
         record_contacts(country, OFFICE, 2).await?;
         live(country, OFFICE).await?;
         until("the centre holds the new epoch", async || {
@@ -172,7 +173,7 @@ async fn a_log_made_anew_is_told_on_both_sides_until_the_old_one_is_back() -> Re
     let country = &mut past.land.country;
     let (data, aside) = (country.installation.data(OFFICE), past.land.dir.path().join("aside"));
     fs::rename(&data, &aside)?;
-    country.start_region(OFFICE).await?;
+    country.start_region_with(OFFICE, &["--without-centre"]).await?;
     record_contacts(country, OFFICE, 9).await?;
     country.region(OFFICE)?.link.mend();
     let (country, dir) = (&past.land.country, past.land.dir.path());

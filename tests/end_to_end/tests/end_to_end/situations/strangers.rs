@@ -116,6 +116,7 @@ async fn an_office_of_another_version_is_told_at_the_centre() -> Result<()> {
     drop(speaking);
     // The office is updated.
     land.country.start_region(OFFICE).await?;
+    land.country.until_writable(OFFICE).await?;
     record_contacts(&land.country, OFFICE, 1).await?;
     live(&land.country, OFFICE).await
 }
@@ -128,7 +129,7 @@ async fn a_centre_of_another_version_is_told_at_the_office() -> Result<()> {
     let (address, _speaking) = peer.serve().await?;
     let real = country.region(OFFICE)?.link.address();
     dial(country, real, address)?;
-    country.start_region(OFFICE).await?;
+    country.start_region_with(OFFICE, &["--without-centre"]).await?;
     let state = "refused: incompatible_version";
     let code = "incompatible_version";
     let seen = Seen { state, code, log: "", found_by: OFFICE, says: VERSION };
@@ -181,7 +182,7 @@ async fn a_gap_that_the_centre_finds_is_told_at_the_office() -> Result<()> {
     let (address, speaking) = peer.serve().await?;
     let real = country.region(OFFICE)?.link.address();
     dial(country, real, address)?;
-    country.start_region(OFFICE).await?;
+    country.start_region_with(OFFICE, &["--without-centre"]).await?;
     let says = "records of kz-75 keep coming from 9 on, 0 are held here";
     let state = "refused: gap";
     let seen = Seen { state, code: "gap", log: "kz-75", found_by: "KZ", says };
@@ -248,7 +249,7 @@ async fn a_clock_far_behind_is_noted_at_the_office() -> Result<()> {
     let peer = stranger(country, ("KZ", OFFICE), &Claimed::new(), Twist::Clock(ahead))?;
     let (address, _speaking) = peer.serve().await?;
     dial(country, country.region(OFFICE)?.link.address(), address)?;
-    country.start_region(OFFICE).await?;
+    country.start_region_with(OFFICE, &["--without-centre"]).await?;
     record_contacts(country, OFFICE, 3).await?;
     noted(country, (OFFICE, "KZ"), ahead).await
 }
