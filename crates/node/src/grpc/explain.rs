@@ -15,6 +15,7 @@ use crate::grpc::sync::{self, LinkLine, LinkWord};
 use crate::link::store::{self, KeptFault};
 use crate::link::{LinkInfo, peer_clock, plan, refusals, shared_logs, state};
 use crate::office::Office;
+use crate::reseed;
 use crate::situations::{self, Names, Situation};
 
 /// Evidence shown at most; more of one kind is not kept either.
@@ -159,6 +160,11 @@ fn logs_found(
         let is_named = |f: &Found| f.at.as_ref().is_some_and(|at| *at == (log.clone(), epoch));
         let Some(text) = store::read_only_reason(&office.journal, &log) else { continue };
         if found.iter().any(is_named) {
+            continue;
+        }
+        if reseed::reason(&office.journal, &log).is_some() {
+            let (code, at) = ("reseeding", Some((log, epoch)));
+            found.push(Found { code, at, by: None, since: None, says: text });
             continue;
         }
         let code = state::read_only(office, &line.peer).unwrap_or(RefusalCode::Fork);

@@ -1,6 +1,6 @@
 //! What the link brings: which epochs the centre holds, and that one of them is whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::note::NoteError;
 use journal::{LogInfo, Role};
@@ -70,11 +70,14 @@ pub async fn offered(office: &Office, offered: Offered) -> Result<(), String> {
         return Ok(());
     }
     if before.kind != Kind::New {
+        let mut left = BTreeSet::new();
         for epoch in epochs.keys() {
-            open(office, *epoch).await?;
+            if open(office, *epoch).await? {
+                left.insert(*epoch);
+            }
         }
         let mut state = office.reseed.lock();
-        state.left = epochs.keys().copied().collect();
+        state.left = left;
         state.is_offered = true;
         drop(state);
         office.reseed.whole.notify_one();
@@ -86,19 +89,19 @@ pub async fn offered(office: &Office, offered: Offered) -> Result<(), String> {
     Ok(())
 }
 
-/// Opens an epoch that the centre holds. One below the open one that is not here stays with the
-/// centre: epochs of an own log are opened upwards.
-async fn open(office: &Office, epoch: u32) -> Result<(), String> {
+/// Opens an epoch that the centre holds; false for one below the open one that is not here: it stays
+/// with the centre, because epochs of an own log are opened upwards.
+async fn open(office: &Office, epoch: u32) -> Result<bool, String> {
     let own = &office.logs.own;
     if office.journal.log(own, epoch).is_some() {
-        return Ok(());
+        return Ok(true);
     }
     if epoch < office.own_epoch() {
         warn!(log = %own, epoch, "an epoch that the backup did not have is not taken back");
-        office.reseed.lock().left.remove(&epoch);
-        return Ok(());
+        return Ok(false);
     }
-    office.journal.ensure_own_log(own, epoch).await.map_err(|error| chain(&error))
+    let opened = office.journal.ensure_own_log(own, epoch).await;
+    opened.map(|()| true).map_err(|error| chain(&error))
 }
 
 /// All that the centre can prove of an epoch is here.

@@ -45,7 +45,7 @@ impl Session {
         }
         // All ask for roots; the serial says whose the ticket is.
         for recovery in &mut self.recoveries {
-            let outcome = recovery.root_read(&ticket, answer.clone(), &mut self.queue);
+            let outcome = recovery.root_read(&ticket, answer, &mut self.queue);
             if outcome.is_err() {
                 return self.settle(now, outcome);
             }
