@@ -7,7 +7,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint audit verify interop torture sim sim-broken bench-journal \
+.PHONY: help build demo test lint audit verify interop torture links sim sim-broken bench-journal \
   bench-evidence fuzz clean test-packages
 
 # --locked: what is built is what Cargo.lock says.
@@ -72,6 +72,12 @@ torture: ## A hundred kills, a hundred power cuts, every damage, against the jou
 
 # On simulated time; RELEASE=1 takes longer to build and runs several times as fast.
 SEEDS := 100
+# As root, with ip and tc (iproute2) and nft (nftables); elsewhere it says why it did nothing.
+links: ## 5,000 records over long, lossy, slow and cut links between network namespaces (LINK=name)
+	$(CARGO) build $(FLAGS) --workspace --bins
+	$(CARGO) test $(FLAGS) --workspace $(call suite,tests/links) -- \
+	  --ignored --nocapture --test-threads=1 $(LINK)
+
 sim: ## A country of real offices under faults, SEEDS= of them; SEED=17 replays one
 	$(CARGO) run $(FLAGS) --quiet --bin adal-sim -- --threads $$(nproc) \
 	  $(if $(SEED),--seed $(SEED) --lines 400,--seeds $(SEEDS) --first $(or $(FIRST),0))
