@@ -89,8 +89,8 @@ pub async fn offered(office: &Office, offered: Offered) -> Result<(), String> {
     Ok(())
 }
 
-/// Opens an epoch that the centre holds; false for one below the open one that is not here: it stays
-/// with the centre, because epochs of an own log are opened upwards.
+/// Opens an epoch that the centre holds; false for one below the open one that is not here: it
+/// stays with the centre, because epochs of an own log are opened upwards.
 async fn open(office: &Office, epoch: u32) -> Result<bool, String> {
     let own = &office.logs.own;
     if office.journal.log(own, epoch).is_some() {

@@ -211,11 +211,11 @@ pub const ALL: &[Situation] = &[
     Situation {
         code: "reseeding",
         title: "waiting for what the centre holds",
-        meaning: "The journal of {writer} is new, or was made of a backup. It takes no facts before \
-                  {mirror} has said what it holds of {log} and has given it back.",
-        at_writer: "Wait while the records are counted. If it asks for it: stop the node and start \
-                    it once with `--reseed`; or with `--without-centre`, which leaves at {mirror} \
-                    what is there. INSTALL.md, Replacing a lost server.",
+        meaning: "The journal of {writer} is new, or was made of a backup. It takes no facts \
+                  before {mirror} has said what it holds of {log} and has given it back.",
+        at_writer: "Wait while the records are counted. If it asks for it: stop the node and \
+                    start it once with `--reseed`; or with `--without-centre`, which leaves at \
+                    {mirror} what is there. INSTALL.md, Replacing a lost server.",
         at_mirror: "See that the link is there.",
         endangers: false,
     },
