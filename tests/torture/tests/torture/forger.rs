@@ -6,7 +6,7 @@ use std::time::Duration;
 use evidence::checkpoint::{Checkpoint, verify_cosignature};
 use evidence::hash::Hash;
 use evidence::log::{LogName, origin};
-use evidence::merkle::{Frontier, Nodes, consistency_proof};
+use evidence::merkle::{Frontier, Nodes, consistency_proof, empty_root};
 use evidence::note::{Signer, Verifier};
 use evidence::record::StreamRef;
 use replication::{Entries, Head, Hello, Holding, Message, PROTOCOL, RefusalCode, Role};
@@ -23,6 +23,8 @@ use crate::history::draft;
 const DOMAIN: &str = "adal.example";
 /// Records of each history; the office says that it has all of them.
 const RECORDS: u64 = 200;
+/// Lives of a hundred in which the office forges although nothing was left unanswered.
+const FORGES: u64 = 25;
 /// An answer of a centre that lives comes within this time.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -68,7 +70,7 @@ impl History {
 #[derive(Debug, Default)]
 pub struct Ledger {
     signed: BTreeMap<(&'static str, u64), Hash>,
-    /// Heads that were answered by a fork.
+    /// Heads of the other history that were refused as a fork.
     pub forks: u64,
     /// Lines that were got.
     pub lines: u64,
@@ -86,7 +88,11 @@ pub struct Forger {
     keys: [(&'static str, Verifier); 2],
     /// What the centre has ever signed.
     pub ledger: Ledger,
+    /// The centre has met both histories: it takes nothing of this epoch any more.
+    pub is_caught: bool,
     answered: u64,
+    /// The head under way is of the other history than the one that was signed.
+    forges: bool,
 }
 
 /// An open link.
@@ -94,6 +100,8 @@ struct Link {
     to: mpsc::Sender<Frame>,
     from: Streaming<Frame>,
     accepted: u64,
+    /// The root of what was accepted.
+    root: Hash,
     held: u64,
 }
 
@@ -111,7 +119,9 @@ impl Forger {
             log,
             signer,
             ledger: Ledger::default(),
+            is_caught: false,
             answered: 0,
+            forges: false,
         }
     }
 
@@ -120,8 +130,20 @@ impl Forger {
         Checkpoint { origin, size, root }.sign(&self.signer).unwrap()
     }
 
-    /// Shows the centre heads and records of both histories until it goes away. `begun` is called
-    /// when the first head is answered.
+    /// The history of which the centre has signed; `None` while it could be either.
+    fn signed(&self, link: &Link) -> Option<usize> {
+        let is = |history: &usize| self.histories[*history].root(link.accepted) == link.root;
+        match [0, 1].map(|history| is(&history)) {
+            [true, false] => Some(0),
+            [false, true] => Some(1),
+            _ => None,
+        }
+    }
+
+    /// Shows the centre heads and records until it goes away or refuses. They are of one history,
+    /// but for the first head of some lives, always where the centre has stored a head that it had
+    /// not answered: that one is of the other history. `begun` is called when the first head is
+    /// answered.
     pub async fn play(
         &mut self,
         channel: Channel,
@@ -129,16 +151,24 @@ impl Forger {
         begun: impl FnOnce(),
         dead: impl Fn() -> bool,
     ) {
-        let (mut first, mut begun) = (true, Some(begun));
-        while !dead() {
+        let (mut first, mut begun, mut forge) = (true, Some(begun), false);
+        while !dead() && !self.is_caught {
             let Some(mut link) = self.open(&channel).await else { return };
             if std::mem::take(&mut first) {
-                self.ledger.unanswered += u64::from(link.accepted > self.answered);
+                let unanswered = link.accepted > self.answered;
+                self.ledger.unanswered += u64::from(unanswered);
+                forge = unanswered || chance.is(FORGES);
                 self.ledger.unmirrored += u64::from(link.held < link.accepted);
             }
             let mut goes_on = true;
             while goes_on && !dead() && link.accepted + 4 < RECORDS {
-                let history = chance.below(2) as usize;
+                let signed = self.signed(&link);
+                self.forges = signed.is_some() && std::mem::take(&mut forge);
+                let history = match signed {
+                    Some(signed) if self.forges => 1 - signed,
+                    Some(signed) => signed,
+                    None => chance.below(2) as usize,
+                };
                 goes_on = self.one(&mut link, history, chance.below(4)).await.is_some();
                 if let Some(begun) = begun.take() {
                     begun();
@@ -175,13 +205,14 @@ impl Forger {
             .accept_compressed(tonic::codec::CompressionEncoding::Zstd);
         let opening = client.link(ReceiverStream::new(frames));
         let from = tokio::time::timeout(ANSWER, opening).await.ok()?.ok()?.into_inner();
-        let mut link = Link { to, from, accepted: 0, held: 0 };
+        let mut link = Link { to, from, accepted: 0, root: empty_root(), held: 0 };
         loop {
             if let Message::Hello(hello) = link.hear().await? {
                 let mine = hello.holdings.into_iter().find(|h| h.log == self.log)?;
                 link.held = mine.size;
-                let head = mine.head.map(|note| Checkpoint::parse(&note).unwrap());
-                link.accepted = head.map_or(0, |head| head.size);
+                if let Some(head) = mine.head.map(|note| Checkpoint::parse(&note).unwrap()) {
+                    (link.accepted, link.root) = (head.size, head.root);
+                }
                 return Some(link);
             }
         }
@@ -223,7 +254,7 @@ impl Forger {
         loop {
             match link.hear().await? {
                 Message::HeadAccepted(m) => {
-                    self.write_down(0, history, m.size, &m.cosignature);
+                    link.root = self.write_down(0, history, m.size, &m.cosignature);
                     (link.accepted, self.answered) = (m.size, self.answered.max(m.size));
                     if head {
                         return Some(());
@@ -239,7 +270,9 @@ impl Forger {
                     }
                 }
                 Message::Refused(m) if m.log.as_ref() == Some(&self.log) => {
-                    self.ledger.forks += u64::from(m.code == RefusalCode::Fork);
+                    let is_fork = m.code == RefusalCode::Fork;
+                    self.ledger.forks += u64::from(is_fork && self.forges);
+                    self.is_caught |= is_fork;
                     return None;
                 }
                 Message::Ping { nonce } => link.say(Message::Pong { nonce }).await?,
@@ -249,8 +282,8 @@ impl Forger {
     }
 
     /// A line counts for the head that was shown; one that does not verify on it is of the other,
-    /// and one of neither is a failure.
-    fn write_down(&mut self, key: usize, history: usize, size: u64, line: &str) {
+    /// and one of neither is a failure. Gives the root that was signed.
+    fn write_down(&mut self, key: usize, history: usize, size: u64, line: &str) -> Hash {
         let (kind, verifier) = &self.keys[key];
         let of = [history, 1 - history]
             .into_iter()
@@ -259,6 +292,7 @@ impl Forger {
         self.ledger.lines += 1;
         let before = *self.ledger.signed.entry((kind, size)).or_insert(root);
         assert_eq!(before, root, "the centre co-signed two roots for size {size} as {kind}");
+        root
     }
 
     /// Whatever was signed is one history.
