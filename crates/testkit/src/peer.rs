@@ -206,10 +206,8 @@ impl Peer {
             while let Some(action) = session.poll() {
                 match action {
                     Action::Send(message) => {
-                        if outbound.send(wire::encode_frame(self.outgoing(message))).await.is_err()
-                        {
-                            return;
-                        }
+                        // Who takes nothing more may have said why: it is still heard below.
+                        let _ = outbound.send(wire::encode_frame(self.outgoing(message))).await;
                     }
                     Action::Close(_) => return,
                     other => self.answer(now(), other, &mut session),
@@ -219,9 +217,7 @@ impl Peer {
                 Ok(Some(Ok(frame))) => {
                     let Ok(message) = wire::decode_frame(frame) else { continue };
                     for extra in self.incoming(&message) {
-                        if outbound.send(wire::encode_frame(extra)).await.is_err() {
-                            return;
-                        }
+                        let _ = outbound.send(wire::encode_frame(extra)).await;
                     }
                     session.handle(now(), message);
                 }

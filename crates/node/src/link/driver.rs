@@ -5,6 +5,7 @@
 //! what is to be stored goes to the writer in the order of the actions, and a link ends only after
 //! the writer has answered, so that the next one plans from what is stored.
 
+mod last;
 mod reading;
 mod witness;
 
@@ -113,6 +114,8 @@ enum Woken {
     Stopping,
     Replaced,
     Broken(String),
+    /// The peer takes nothing more.
+    Unheard,
     Stored(Stored),
     Frame(Frame),
     Grown,
@@ -169,7 +172,7 @@ impl Driver {
                             permit.send(frame);
                             Woken::Time
                         }
-                        _ => Woken::Broken("the stream to the peer has ended".to_owned()),
+                        _ => Woken::Unheard,
                     }
                 }
                 message = self.inbound.next(), if outgoing.len() <= OUTGOING_LIMIT => {
@@ -190,6 +193,7 @@ impl Driver {
                 Woken::Stopping => self.session.shut_down(self.now()),
                 Woken::Replaced => return Ended::Stopped,
                 Woken::Broken(reason) => return Ended::Broken(reason),
+                Woken::Unheard => return self.hear_out(storing).await,
                 Woken::Stored(stored) => self.answer_stored(stored),
                 Woken::Frame(frame) => self.receive(frame),
                 Woken::Grown => self.tell_growth(),
@@ -426,18 +430,6 @@ impl Driver {
             }
         }
         Ok(())
-    }
-
-    /// Sends what is left, as far as the peer takes it at once.
-    async fn flush(&self, outgoing: VecDeque<Frame>) {
-        let sending = async {
-            for frame in outgoing {
-                if self.outbound.send(frame).await.is_err() {
-                    return;
-                }
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(2), sending).await;
     }
 
     fn publish(&self) {

@@ -6,7 +6,7 @@ use domain::contact::{ContactRequest, OpenContact};
 use domain::permission::Actor;
 use domain::{Code, Post, Request};
 use journal::IndexStatus;
-use replication::message::{Cosigned, Head, Hello, Holding, Message, PROTOCOL, Role};
+use replication::message::{Cosigned, Head, Hello, Holding, Message, PROTOCOL, Refused, Role};
 use replication::{Session, SessionConfig};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -92,6 +92,24 @@ impl Centre {
         let frame = tokio::time::timeout(PATIENCE, self.receive.recv()).await.unwrap().unwrap();
         wire::decode_frame(frame).unwrap()
     }
+}
+
+#[tokio::test]
+async fn a_refusal_is_heard_although_the_peer_takes_nothing_more() {
+    let region = testing::desk("KZ-75").await;
+    let (mut driver, centre) = link(&region).await;
+    let (said, inbound) = mpsc::channel(4);
+    driver.inbound = Box::pin(ReceiverStream::new(inbound));
+    let centre = Centre { send: said, ..centre };
+    centre.greet().await;
+    let (code, text) = (RefusalCode::DuplicateOffice, "two machines".to_owned());
+    let refused = Refused { log: None, epoch: 0, code, text: text.clone(), note: None };
+    centre.say(Message::Refused(refused)).await;
+    drop(centre);
+    // The hello of this side finds nobody; what the centre said lies there unread.
+    let ended = run(driver).await.unwrap();
+    let Ended::Closed(Close::Refused { by, code, text: why }) = ended else { panic!("{ended:?}") };
+    assert_eq!((by, code, why), (replication::Party::Peer, RefusalCode::DuplicateOffice, text));
 }
 
 #[tokio::test]
