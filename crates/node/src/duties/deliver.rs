@@ -13,41 +13,19 @@ use tracing::{Instrument, error, info};
 use uuid::Uuid;
 
 use crate::decide::{self, ExecuteError, Order};
+use crate::duties::growth::{self, Cursor};
 use crate::facts;
 use crate::office::{Office, SharedOffice, downlink};
 use crate::project::chain;
 use crate::reseed;
-use crate::told::Told;
 use crate::trace;
 
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 1024 * 1024;
-const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
-const SUBJECT: &str = "directives";
 
 /// Runs until shutdown; on the coordinator there is nothing to deliver.
 pub async fn run(office: SharedOffice) -> Result<(), String> {
-    let stopping = office.supervisor.stopping();
-    let mut grown = office.writer.grown();
-    let mut told = Told::default();
-    loop {
-        grown.mark_seen();
-        let done = deliver_all(&office).await;
-        match &done {
-            Ok(()) => told.forget(SUBJECT),
-            // It is met again after every group: once is enough.
-            Err(reason) if told.is_new(SUBJECT, reason) => error!(reason, "deliver directives"),
-            Err(_) => {}
-        }
-        tokio::select! {
-            biased;
-            () = stopping.cancelled() => return Ok(()),
-            changed = grown.changed() => {
-                changed.map_err(|ended| ended.to_string())?;
-            }
-            () = tokio::time::sleep(RETRY), if done.is_err() => {}
-        }
-    }
+    growth::at_growth(&office, "deliver directives", async |office| deliver_all(office).await).await
 }
 
 /// Delivers what is there; up to a damaged record, if there is one.
@@ -57,21 +35,20 @@ async fn deliver_all(office: &Office) -> Result<(), String> {
     }
     let log = downlink(&office.code).map_err(|error| error.to_string())?;
     for info in office.journal.logs().into_iter().filter(|info| info.log == log) {
-        let key = format!("duty/deliver/{log}/{}", info.epoch).into_bytes();
-        let cursor = office.journal.control(&key);
         // Without a cursor from the start: a task that is there is not delivered twice.
-        let mut next = cursor.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-        while next < info.size {
+        let mut cursor = Cursor::of(office, "deliver", &log, info.epoch);
+        while cursor.next < info.size {
             let from = (&log, info.epoch);
-            let range = facts::range(&office.journal, from, next, BATCH, BATCH_BYTES);
+            let range = facts::range(&office.journal, from, cursor.next, BATCH, BATCH_BYTES);
             for record in &range.records {
-                next += 1;
-                let cursor = Control { key: key.clone(), value: next.to_be_bytes().to_vec() };
-                deliver(office, record, &info, cursor).await?;
+                cursor.next += 1;
+                deliver(office, record, &info, cursor.control()).await?;
             }
             match range.stopped {
                 Some(error) => return Err(chain(&error)),
-                None if range.records.is_empty() => return Err(format!("no record {next}")),
+                None if range.records.is_empty() => {
+                    return Err(format!("no record {}", cursor.next));
+                }
                 None => {}
             }
         }

@@ -25,6 +25,7 @@ use replication::CosignatureKind;
 use tracing::error;
 
 use crate::duties::accepted::digest;
+use crate::duties::growth::{self, Cursor};
 use crate::facts;
 use crate::heads;
 use crate::link::store::{self, Turn};
@@ -32,12 +33,9 @@ use crate::marks::{self, About, Mark};
 use crate::office::{Office, SharedOffice};
 use crate::project::chain;
 use crate::reseed;
-use crate::told::Told;
 
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 1024 * 1024;
-const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
-const SUBJECT: &str = "the centre's view";
 /// Kind of the fault that is kept.
 pub const CENTRE_VIEW: &str = "centre_view";
 
@@ -63,26 +61,8 @@ impl View {
 
 /// Runs until shutdown; the centre has no such duty.
 pub async fn run(office: SharedOffice) -> Result<(), String> {
-    let stopping = office.supervisor.stopping();
-    let mut grown = office.writer.grown();
-    let mut told = Told::default();
-    loop {
-        grown.mark_seen();
-        let done = check_all(&office).await;
-        match &done {
-            Ok(()) => told.forget(SUBJECT),
-            Err(reason) if told.is_new(SUBJECT, reason) => error!(reason, "check {SUBJECT}"),
-            Err(_) => {}
-        }
-        tokio::select! {
-            biased;
-            () = stopping.cancelled() => return Ok(()),
-            changed = grown.changed() => {
-                changed.map_err(|ended| ended.to_string())?;
-            }
-            () = tokio::time::sleep(RETRY), if done.is_err() => {}
-        }
-    }
+    growth::at_growth(&office, "check the centre's view", async |office| check_all(office).await)
+        .await
 }
 
 /// Checks everything that has arrived since the last call.
@@ -92,15 +72,13 @@ pub(crate) async fn check_all(office: &Office) -> Result<(), String> {
     }
     let log = &office.logs.all;
     for info in office.journal.logs().into_iter().filter(|info| info.log == *log) {
-        let key = format!("duty/view/{log}/{}", info.epoch).into_bytes();
-        let cursor = office.journal.control(&key);
-        let mut next = cursor.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-        while next < info.size {
+        let mut cursor = Cursor::of(office, "view", log, info.epoch);
+        while cursor.next < info.size {
             let from = (log, info.epoch);
-            let range = facts::range(&office.journal, from, next, BATCH, BATCH_BYTES);
+            let range = facts::range(&office.journal, from, cursor.next, BATCH, BATCH_BYTES);
             let mut checking = Checking::new(office, office.keeping.lock().await, info.epoch);
             for record in &range.records {
-                next += 1;
+                cursor.next += 1;
                 match facts::open_part_or_unknown(record) {
                     Fact::Integrity(IntegrityFact::HeadsAccepted(list)) => {
                         checking.list(record, &list)?;
@@ -108,11 +86,12 @@ pub(crate) async fn check_all(office: &Office) -> Result<(), String> {
                     fact => checking.claim(record, &fact)?,
                 }
             }
-            let cursor = Control { key: key.clone(), value: next.to_be_bytes().to_vec() };
-            checking.write(cursor).await?;
+            checking.write(cursor.control()).await?;
             match range.stopped {
                 Some(error) => return Err(chain(&error)),
-                None if range.records.is_empty() => return Err(format!("no record {next}")),
+                None if range.records.is_empty() => {
+                    return Err(format!("no record {}", cursor.next));
+                }
                 None => {}
             }
         }
