@@ -24,6 +24,9 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// A public key, with epoch and sequence of the record that names it.
 pub type NamedKey = ((u32, u64), [u8; 32]);
 
+/// The keys that replaced those of an office's enrolment, by the epoch that they are for.
+pub type NewKeys = BTreeMap<u32, OfficeRekeyed>;
+
 /// What is known at one moment. Immutable: readers keep their copy while the next one is made.
 #[derive(Clone)]
 pub struct Known {
@@ -39,7 +42,7 @@ pub struct Known {
     /// below it are who must sign the next one. `None`: none was yet.
     pub complete: Option<(u32, u64)>,
     /// New keys of offices that lost theirs, by the epoch of their log that they are for.
-    pub rekeyed: BTreeMap<OfficeCode, BTreeMap<u32, OfficeRekeyed>>,
+    pub rekeyed: BTreeMap<OfficeCode, NewKeys>,
     /// Closed epochs of logs, with the keys of their successors.
     pub closed: BTreeMap<(LogName, u32), LogClosed>,
     /// The classifiers in force.
@@ -47,6 +50,13 @@ pub struct Known {
     /// The newest head of `kz/all` that the centre signed, this node accepted, and what is known
     /// here covers. At the centre: what it has itself recorded.
     pub head: Option<HeadRef>,
+}
+
+impl Known {
+    /// The keys that replaced those of an office's enrolment.
+    pub fn new_keys(&self, office: &OfficeCode) -> NewKeys {
+        self.rekeyed.get(office).cloned().unwrap_or_default()
+    }
 }
 
 /// Holds the newest [`Known`].

@@ -432,6 +432,8 @@ pub enum Close {
     /// What the peer showed of our earlier cosignatures was not remembered here; it is now. Dial
     /// again at once.
     Recalled,
+    /// What is known of the other office's keys has changed. Dial again at once.
+    OtherKeys,
     /// The driver ended the session.
     ShutDown,
 }
@@ -452,6 +454,9 @@ impl fmt::Display for Close {
             Close::Recalled => f.write_str(
                 "the other office showed what this one had co-signed and did not remember; the \
                  next link begins with it",
+            ),
+            Close::OtherKeys => f.write_str(
+                "other keys of the other office are in force; the next link begins with them",
             ),
             Close::ShutDown => f.write_str("ended here"),
         }

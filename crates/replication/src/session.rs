@@ -372,6 +372,11 @@ impl Session {
         self.close(now, Close::ShutDown);
     }
 
+    /// Ends the session because the keys that it was begun with are no longer the peer's.
+    pub fn end_for_other_keys(&mut self, now: Now) {
+        self.close(now, Close::OtherKeys);
+    }
+
     /// What an operator may rely on now.
     #[must_use]
     pub fn status(&self, now: Now) -> Status {

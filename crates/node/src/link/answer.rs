@@ -41,6 +41,7 @@ pub async fn run(
         return; // a still newer link waits for its turn
     }
     let began = Instant::now();
+    let keys = office.country.known().new_keys(&peer);
     let session = match begin(&office, &peer).await {
         Ok(session) => session,
         Err(error) => {
@@ -55,10 +56,10 @@ pub async fn run(
     };
     let (told, round, from) = (Told::default(), Round::default(), peer.clone());
     let driver =
-        Driver { office, session, peer: from, inbound, outbound, stop, began, told, round };
+        Driver { office, session, peer: from, inbound, outbound, stop, keys, began, told, round };
     match driver.run().await {
         Ended::Closed(Close::ShutDown) | Ended::Stopped => {}
-        Ended::Closed(close @ (Close::NewEpoch { .. } | Close::Recalled)) => {
+        Ended::Closed(close @ (Close::NewEpoch { .. } | Close::Recalled | Close::OtherKeys)) => {
             info!(%peer, reason = %close, "link closed")
         }
         Ended::Closed(close) => warn!(%peer, reason = %close, "link closed"),

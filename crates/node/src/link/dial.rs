@@ -155,7 +155,9 @@ pub async fn run(office: SharedOffice, way: impl Way) -> Result<(), String> {
         let mut away = false;
         match ended {
             Ok(Ended::Closed(Close::ShutDown) | Ended::Stopped) => break,
-            Ok(Ended::Closed(close @ (Close::NewEpoch { .. } | Close::Recalled))) => {
+            Ok(Ended::Closed(
+                close @ (Close::NewEpoch { .. } | Close::Recalled | Close::OtherKeys),
+            )) => {
                 info!(reason = %close, "link closed");
                 good = true;
             }
@@ -255,11 +257,12 @@ async fn make(
     let (outbound, frames) = mpsc::channel(FRAMES);
     let inbound = way.open(line, frames).await?;
     let began = Instant::now();
+    let keys = office.country.known().new_keys(centre);
     let config = plan::to_centre(office, centre).await?;
     let session = Session::new(config, Now { mono: 0, unix: office.clock.now() })?;
     let (office, peer) = (office.clone(), centre.clone());
     let (told, round) = (Told::default(), Round::default());
-    Ok((turn, Driver { office, session, peer, inbound, outbound, stop, began, told, round }))
+    Ok((turn, Driver { office, session, peer, inbound, outbound, stop, keys, began, told, round }))
 }
 
 /// With TLS 1.3 a refused client certificate shows only after the hand-shake, as an alert or as a

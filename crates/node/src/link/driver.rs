@@ -31,6 +31,7 @@ use tonic::Status;
 use tracing::{error, info, warn};
 use wire::pb::replication::v1::Frame;
 
+use crate::country::NewKeys;
 use crate::link::recall;
 use crate::link::store::{self, Head};
 use crate::link::{refusals, successor};
@@ -81,6 +82,8 @@ pub struct Driver {
     pub outbound: mpsc::Sender<Frame>,
     /// Ends the link.
     pub stop: CancellationToken,
+    /// The keys that had replaced the peer's first ones before the link was planned.
+    pub keys: NewKeys,
     /// Where the monotonic clock of this link began.
     pub began: Instant,
     /// Faults that were told on this link.
@@ -200,6 +203,7 @@ impl Driver {
                 Woken::Notes | Woken::Time => {}
             }
             self.look_at_recovery();
+            self.look_at_keys();
             let now = self.now();
             self.session.tick(now);
         }
@@ -247,6 +251,14 @@ impl Driver {
         if now_lost.as_ref() != Some(&epochs) {
             let (now, epoch) = (self.now(), self.office.own_epoch());
             self.session.end_recovery(now, epoch);
+        }
+    }
+
+    /// Ends a link that was planned with keys of the peer that others have replaced since: it would
+    /// refuse for ever what the new ones sign.
+    fn look_at_keys(&mut self) {
+        if self.office.country.known().new_keys(&self.peer) != self.keys {
+            self.session.end_for_other_keys(self.now());
         }
     }
 

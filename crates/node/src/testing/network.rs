@@ -260,6 +260,7 @@ fn end(
         inbound: Box::pin(ReceiverStream::new(inbound).map(Ok)),
         outbound,
         stop: stop.clone(),
+        keys: office.country.known().new_keys(peer),
         began: Instant::now(),
         told: Told::default(),
         round: Round::default(),

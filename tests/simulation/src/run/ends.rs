@@ -105,7 +105,8 @@ impl Run {
             all.extend(lacking(&centre, &region));
             if self.is_odd(name) && !self.is_explained(name) {
                 all.push(format!("{name} says nothing; what was said: {:?}", self.said));
-            } else if !is_live(&centre, &region) {
+            }
+            if !is_live(&centre, &region) {
                 let state = |of: &Office, peer: &Office| {
                     let links = of.links.all();
                     format!("{:?}", links.get(&peer.code))

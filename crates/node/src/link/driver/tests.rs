@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::contact::{ContactRequest, OpenContact};
+use domain::office::OfficeRekeyed;
 use domain::permission::Actor;
 use domain::{Code, Post, Request};
 use journal::IndexStatus;
@@ -20,6 +21,7 @@ use crate::grpc::stat;
 use crate::grpc::sync::{self, LinkWord};
 use crate::heads;
 use crate::link::plan;
+use crate::project;
 use crate::testing::network::Network;
 use crate::testing::{self, Desk, Gate};
 
@@ -39,6 +41,7 @@ async fn link(region: &Desk) -> (Driver, Centre) {
     let (outbound, receive) = mpsc::channel(4);
     let stop = CancellationToken::new();
     let peer = "KZ".parse().unwrap();
+    let keys = region.office.country.known().new_keys(&peer);
     let config: SessionConfig = plan::to_centre(&region.office, &peer).await.unwrap();
     let driver = Driver {
         office: region.office.clone(),
@@ -47,6 +50,7 @@ async fn link(region: &Desk) -> (Driver, Centre) {
         inbound: Box::pin(ReceiverStream::new(inbound)),
         outbound,
         stop: stop.clone(),
+        keys,
         began: Instant::now(),
         told: Told::default(),
         round: Round::default(),
@@ -110,6 +114,26 @@ async fn a_refusal_is_heard_although_the_peer_takes_nothing_more() {
     let ended = run(driver).await.unwrap();
     let Ended::Closed(Close::Refused { by, code, text: why }) = ended else { panic!("{ended:?}") };
     assert_eq!((by, code, why), (replication::Party::Peer, RefusalCode::DuplicateOffice, text));
+}
+
+#[tokio::test]
+async fn a_link_ends_when_the_keys_of_the_peer_are_replaced() {
+    let (region, kz) = (testing::desk("KZ-75").await, testing::desk("KZ").await);
+    let all = testing::log("kz/all");
+    kz.record(&all, &[testing::enrolment("KZ")]).await;
+    region.mirror(&kz, &all).await;
+    project::learn_now(&region.office).unwrap();
+    let (driver, centre) = link(&region).await;
+    let running = run(driver);
+    centre.greet().await;
+    let [log_key, witness_key] = [[1; 32], [2; 32]];
+    let code = "KZ".parse().unwrap();
+    let fact = OfficeRekeyed { code, epoch: 2, log_key, witness_key, mirror_key: None };
+    kz.record(&all, &[(Uuid::from_u128(1), fact.into())]).await;
+    region.mirror(&kz, &all).await;
+    project::learn_now(&region.office).unwrap();
+    let ended = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap();
+    assert!(matches!(ended, Ended::Closed(Close::OtherKeys)), "{ended:?}");
 }
 
 #[tokio::test]
