@@ -333,6 +333,11 @@ impl Follower {
         }
     }
 
+    /// Takes up where the epoch was closed, if that was found out meanwhile.
+    pub(crate) fn close(&mut self, closed_at: &impl Fn(&LogName, u32) -> Option<u64>) {
+        self.closed_at = self.closed_at.or_else(|| closed_at(&self.id.log, self.id.epoch));
+    }
+
     fn stop(&mut self, reason: Reason, q: &mut Queue) {
         self.phase = Phase::Stopped { code: reason.code, text: reason.text.clone() };
         self.forget_waiting();
@@ -429,6 +434,8 @@ impl Follower {
             .head_mono
             .is_some_and(|at| now.mono.saturating_sub(at) <= 3 * self.limits.heartbeat);
         let lag = head_size.map(|size| size.saturating_sub(self.held.size()));
+        // Whatever else its writer has of it can never be proved.
+        let is_over = self.closed_at == Some(self.held.size());
         LogStatus {
             log: self.id.log.clone(),
             epoch: self.id.epoch,
@@ -442,7 +449,7 @@ impl Follower {
             state: match &self.phase {
                 Phase::Waiting => LogState::Waiting,
                 Phase::Finished => LogState::Live,
-                Phase::Active if recent && lag == Some(0) => LogState::Live,
+                Phase::Active if is_over || (recent && lag == Some(0)) => LogState::Live,
                 Phase::Active => LogState::CatchingUp,
                 Phase::Paused { code, .. } => LogState::Paused(*code),
                 Phase::Stopped { code, text } => {

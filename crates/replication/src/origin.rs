@@ -262,9 +262,9 @@ impl Origin {
             return self.stop(Reason::new(RefusalCode::Damaged, text), q);
         }
         // Of an epoch that is over the follower lacks nothing, or what can never be proved to it:
-        // less was kept here than was signed, or nothing can be signed any more.
-        let over = holding.size >= self.size || covered > self.size || self.keyless;
-        if self.closed && over {
+        // less was kept here than was signed, or no head can be signed beyond the one it has.
+        let provable = if self.keyless { covered } else { self.size };
+        if self.closed && (holding.size >= provable || covered > self.size) {
             (self.held, self.sent) = (holding.size, holding.size);
             self.accepted = Some(covered);
             self.phase = Phase::Finished;
@@ -280,8 +280,12 @@ impl Origin {
         self.sent = holding.size;
         self.accepted = signed.as_ref().map(|(c, _)| c.size);
         self.claims.push(Claim { size: holding.size, root: holding.root, note: None });
-        if let Some((c, note)) = signed {
-            self.claims.push(Claim { size: c.size, root: c.root, note: Some(note) });
+        if let Some((Checkpoint { size, root, .. }, note)) = signed {
+            if self.keyless {
+                let note = note.clone();
+                self.head = Some(SentHead { size, root, note, sent_at: 0, answered: true });
+            }
+            self.claims.push(Claim { size, root, note: Some(note) });
         }
         self.phase = Phase::Comparing;
         self.compare(q);

@@ -274,18 +274,27 @@ fn no_head_beyond_the_size_at_which_an_epoch_was_closed() {
 }
 
 #[test]
-fn of_a_closed_epoch_whose_key_is_lost_nothing_goes_out() {
+fn of_a_closed_epoch_whose_key_is_lost_goes_out_what_was_signed() {
     let stored = region(20, 1);
-    let mut there = restored(prefix(&stored, 20), 5);
-    let mut config = there.epochs[0].config("KZ", &limits());
-    config.own[0].keyless = true;
-    config.own.extend(there.epochs[1].config("KZ", &limits()).own);
-    there.session = Session::new(config, at(1)).unwrap();
-    let mut here = centre(&stored, 7, 9, true);
-    let said = run(&mut there, &mut here);
-    assert_eq!(held(&here), [7, 5]);
-    assert!(!said.iter().any(|m| matches!(m, Message::Head(Head { epoch: 1, .. }))));
-    assert!(here.faults.is_empty() && there.faults.is_empty());
+    for covered in [0, 7, 9, 20] {
+        let mut there = restored(prefix(&stored, 20), 5);
+        let mut config = there.epochs[0].config("KZ", &limits());
+        config.own[0].keyless = true;
+        config.own.extend(there.epochs[1].config("KZ", &limits()).own);
+        there.session = Session::new(config, at(1)).unwrap();
+        let mut here = centre(&stored, covered.min(7), covered, true);
+        let said = run(&mut there, &mut here);
+        assert_eq!(held(&here), [covered, 5]);
+        assert!(!said.iter().any(|m| matches!(m, Message::Head(Head { epoch: 1, .. }))));
+        assert!(here.faults.is_empty() && there.faults.is_empty());
+        assert_eq!(there.states(), [LogState::Live, LogState::Live]);
+        // The centre cannot tell that no more will come, until it has closed the epoch.
+        if covered < 20 {
+            assert_eq!(here.states(), [LogState::CatchingUp, LogState::Live]);
+        }
+        here.session.close_epochs(|_, epoch| (epoch == 1).then_some(covered));
+        assert_eq!(here.states(), [LogState::Live, LogState::Live]);
+    }
 }
 
 #[test]

@@ -97,10 +97,11 @@ async fn enrol(country: &Country, office: &SharedOffice) {
     }
 }
 
-/// The centre gives an office whose keys were lost the ones that it has made since.
-pub async fn rekey(country: &Country, office: &SharedOffice, machine: &Machine) {
+/// The centre gives an office whose keys were lost the ones that it has made since; false: not yet.
+pub async fn rekey(country: &Country, machine: &Machine) -> bool {
+    let Some(office) = country.office("kz") else { return false };
     let made = machine.folder.join("data/keys/public.toml");
-    let Ok(keys) = PublicKeys::load(&made) else { return };
+    let Ok(keys) = PublicKeys::load(&made) else { return false };
     let request = OfficeRequest::Rekey(RekeyOffice {
         code: machine.code.clone(),
         epoch: keys.epoch,
@@ -111,7 +112,7 @@ pub async fn rekey(country: &Country, office: &SharedOffice, machine: &Machine) 
     let stream = OfficeId::of(&machine.code).uuid();
     let id = Uuid::new_v5(&Uuid::nil(), &keys.log);
     let order = Order { expected_version: 1, ..order(id, stream, Request::Office(request)) };
-    ask(country, "kz", office, order).await;
+    ask(country, "kz", &office, order).await
 }
 
 fn order(command_id: Uuid, stream_id: Uuid, request: Request) -> Order {
@@ -187,7 +188,8 @@ fn actor(office: &SharedOffice) -> Actor {
     }
 }
 
-async fn ask(country: &Country, name: &str, office: &SharedOffice, order: Order) {
+/// True if it is recorded.
+async fn ask(country: &Country, name: &str, office: &SharedOffice, order: Order) -> bool {
     let outcome = decide::execute(office, &actor(office), order.clone()).await;
     let unknown = matches!(&outcome, Err(ExecuteError::Write(WriteError::Stopped)));
     match &outcome {
@@ -206,13 +208,14 @@ async fn ask(country: &Country, name: &str, office: &SharedOffice, order: Order)
     if !unknown {
         desk.unanswered = None;
     }
-    let Ok(receipt) = outcome else { return };
+    let Ok(receipt) = outcome else { return false };
     let known = desk.answered.iter().any(|(known, _)| known.command_id == order.command_id);
     if !known {
         desk.answered.push((order.clone(), receipt.first.clone()));
     }
     let command = *order.command_id.as_bytes();
     notes.audit.answered(name, command, &[receipt.first], office);
+    true
 }
 
 /// Several contacts at once, past the rules: the writer takes them as one group or as several.

@@ -203,7 +203,7 @@ impl Driver {
                 Woken::Notes | Woken::Time => {}
             }
             self.look_at_recovery();
-            self.look_at_keys();
+            self.look_at_offices();
             let now = self.now();
             self.session.tick(now);
         }
@@ -254,10 +254,14 @@ impl Driver {
         }
     }
 
-    /// Ends a link that was planned with keys of the peer that others have replaced since: it would
-    /// refuse for ever what the new ones sign.
-    fn look_at_keys(&mut self) {
-        if self.office.country.known().new_keys(&self.peer) != self.keys {
+    /// Takes up which epochs are closed; ends a link that was planned with keys of the peer that
+    /// others have replaced since: it would refuse for ever what the new ones sign.
+    fn look_at_offices(&mut self) {
+        let known = self.office.country.known();
+        self.session.close_epochs(|log, epoch| {
+            known.closed.get(&(log.clone(), epoch)).map(|closed| closed.size)
+        });
+        if known.new_keys(&self.peer) != self.keys {
             self.session.end_for_other_keys(self.now());
         }
     }

@@ -18,7 +18,8 @@ use crate::status::PeerClock;
 impl Origin {
     /// Monotonic moment at which a head should go out; `None` while one may not.
     pub(crate) fn head_due(&self) -> Option<u64> {
-        if !self.active() || self.signing.is_some() || self.reading.is_some() {
+        let busy = self.signing.is_some() || self.reading.is_some();
+        if !self.active() || busy || self.keyless {
             return None;
         }
         match &self.head {
@@ -248,6 +249,9 @@ impl Origin {
                 Ok((_, action)) => action.into_iter().for_each(|a| q.push(a)),
                 Err(reason) => self.stop(reason, q),
             }
+        }
+        if self.keyless && self.active() {
+            self.phase = Phase::Finished;
         }
         Ok(())
     }

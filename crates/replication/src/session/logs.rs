@@ -38,6 +38,14 @@ impl Session {
         self.settle(now, Ok(()));
     }
 
+    /// An epoch that we mirror may have been closed since the session began: `closed_at` says
+    /// where. A mirror that holds everything up to there waits for nothing more.
+    pub fn close_epochs(&mut self, closed_at: impl Fn(&LogName, u32) -> Option<u64>) {
+        for follower in &mut self.followers {
+            follower.close(&closed_at);
+        }
+    }
+
     /// Answer to [`Action::ReadRoot`](crate::action::Action::ReadRoot).
     pub fn root_read(&mut self, now: Now, ticket: RootTicket, answer: Result<Hash, Failure>) {
         if self.is_closed() {

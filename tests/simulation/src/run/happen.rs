@@ -274,17 +274,14 @@ impl Run {
         register(&mut self.sim, &self.country, &name);
     }
 
-    /// The centre's people enrol the keys that an office has made.
+    /// The centre's people enrol the keys that an office has made, as soon as they can.
     fn rekey(&mut self, name: &str) {
-        let centre = self.country.office("kz").filter(|_| self.is_up("kz"));
-        let Some(centre) = centre else {
-            return self.later(self.now() + AGAIN, Later::Rekey(name.to_owned()));
-        };
-        let country = self.country.clone();
+        let (country, of) = (self.country.clone(), name.to_owned());
         let machine = country.notes().machines[name].clone();
-        let (office, of) = (centre.clone(), name.to_owned());
         self.sim.client(format!("rekey-{}", self.count), async move {
-            work::rekey(&country, &office, &machine).await;
+            while !work::rekey(&country, &machine).await {
+                tokio::time::sleep(AGAIN).await;
+            }
             country.tell("kz", format!("{of} has new keys"));
             Ok(())
         });
