@@ -86,6 +86,15 @@ pub enum VaultError {
         /// The file.
         path: PathBuf,
     },
+    /// The file does not hold this half of a recovery key.
+    #[error("{} is not a recovery key: it must hold `{name}` and 64 hexadecimal digits",
+        path.display())]
+    NotARecoveryKey {
+        /// The file.
+        path: PathBuf,
+        /// The word that it must begin with.
+        name: &'static str,
+    },
     /// Everybody on the machine may read the root key file.
     #[error("{} may be read by everybody (mode {mode:o}): run chmod 600 on it", path.display())]
     Exposed {

@@ -94,7 +94,7 @@ impl fmt::Debug for RootKey {
     }
 }
 
-fn parse_hex(text: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+pub(crate) fn parse_hex(text: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
     if text.len() != 64 {
         return None;
     }

@@ -13,6 +13,7 @@ use crate::error::VaultError;
 use crate::file::KeyFile;
 use crate::frame::MAX_ENTRIES;
 use crate::key::{KeyId, Secret, Stream, key_commitment};
+use crate::recovery::{Recovered, RecoveryPublic, Wrap};
 use crate::report::{CheckReport, OpenReport};
 use crate::root::RootKey;
 
@@ -168,6 +169,46 @@ impl Vault {
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let secret = self.secret_of(key)?;
         cipher::open(secret.bytes(), aad, sealed).ok_or(VaultError::NotAuthentic { key })
+    }
+
+    /// Wraps a key for the holder of the recovery key, or says that it was destroyed. A pending
+    /// key is wrapped, too.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownKey`], [`VaultError::Random`].
+    pub fn wrap(&self, key: KeyId, recovery: &RecoveryPublic) -> Result<Wrap, VaultError> {
+        let (stream, secret) = {
+            let state = self.state();
+            match (state.keys.get(&key), state.destroyed.get(&key)) {
+                (Some((stream, secret)), _) => (*stream, secret.clone()),
+                (None, Some(stream)) => return Ok(Wrap::destroyed(key, *stream)),
+                (None, None) => return Err(VaultError::UnknownKey { key }),
+            }
+        };
+        recovery.wrap(key, stream, secret.bytes())
+    }
+
+    /// Takes up keys that were lost and recovered, durably; how many of them were not here. A key
+    /// that was destroyed stays so.
+    ///
+    /// # Errors
+    /// As [`Vault::persist`].
+    pub fn take_up(&self, recovered: Vec<Recovered>) -> Result<usize, VaultError> {
+        let mut new = 0;
+        {
+            let mut state = self.state_mut();
+            for Recovered { id, stream, key } in recovered {
+                if state.keys.contains_key(&id) || state.destroyed.contains_key(&id) {
+                    continue;
+                }
+                state.keys.insert(id, (stream, Secret::new(&key)));
+                state.by_stream.insert(stream, id);
+                state.pending.push(id);
+                new += 1;
+            }
+        }
+        self.persist()?;
+        Ok(new)
     }
 
     /// Keys that [`Vault::persist`] would write.
