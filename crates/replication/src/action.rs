@@ -4,6 +4,7 @@
 //! back with the answer, exactly once, to the session it came from. A session that has closed
 //! ignores it.
 
+mod keys;
 mod witness;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use evidence::verify::VerifiedBatch;
 
 use crate::message::{Cosigned, Holding, Message, RefusalCode, WitnessedHead};
 
+pub use keys::{KeepKeys, KeepTicket, KeysTicket, ReadKeys};
 pub use witness::{
     Countersigned, Mirrored, PersistWitness, ProveHead, ProveTicket, ReadRegister, Register,
     RegisterTicket, WitnessTicket,
@@ -67,6 +69,10 @@ pub enum Action {
     Offered(Offered),
     /// All that the peer can prove of an epoch of our own log is durable here. No answer.
     Recovered(Recovered),
+    /// The peer lacks wraps of keys; answer with `keys_read`.
+    ReadKeys(ReadKeys),
+    /// Make wraps of keys durable; answer with `keys_kept`.
+    KeepKeys(KeepKeys),
     /// The peer passes on a cosignature of a third office. Nothing of it was checked. No answer.
     TakeCosignature(Cosigned),
     /// Something is wrong with a log, seen by us or said by the peer: show it to the operator.

@@ -18,6 +18,7 @@
 //!   drive it; [`action`] what a session asks of its driver
 //! * [`origin`] and [`follower`] the two parts in a log; [`giving`] and [`recovery`] the way back
 //!   of records that their writer lost
+//! * `keys` the lane for wraps of keys
 //! * [`relay`] and `witness` who else co-signs a head: asking for it, and doing it
 //! * [`status`] what an operator may rely on
 //! * [`backoff`] when to dial again; [`limits`] every number; [`now`] time as it comes in
@@ -27,6 +28,7 @@ pub mod backoff;
 pub mod follower;
 pub mod giving;
 mod head;
+mod keys;
 pub mod limits;
 pub mod message;
 pub mod now;
@@ -41,18 +43,20 @@ mod witness;
 
 pub use action::{
     Action, Close, CommitBatch, CommitTicket, CosignatureKind, Countersigned, EntriesRead,
-    EpochRefused, EpochTicket, Failure, Fault, Greeted, Mirrored, NewEpoch, Offered, Party,
-    PeerForgot, PersistHead, PersistTicket, PersistWitness, ProveHead, ProveTicket, ReadEntries,
-    ReadRegister, ReadRoot, ReadTicket, Recall, RecallTicket, Recovered, Register, RegisterTicket,
-    Rest, RootTicket, SignHead, SignTicket, SignedHead, StoreCosignature, WitnessTicket,
+    EpochRefused, EpochTicket, Failure, Fault, Greeted, KeepKeys, KeepTicket, KeysTicket, Mirrored,
+    NewEpoch, Offered, Party, PeerForgot, PersistHead, PersistTicket, PersistWitness, ProveHead,
+    ProveTicket, ReadEntries, ReadKeys, ReadRegister, ReadRoot, ReadTicket, Recall, RecallTicket,
+    Recovered, Register, RegisterTicket, Rest, RootTicket, SignHead, SignTicket, SignedHead,
+    StoreCosignature, WitnessTicket,
 };
 pub use backoff::{Backoff, BackoffError};
 pub use follower::MirroredLog;
 pub use giving::GivenLog;
 pub use limits::{LimitError, Limits};
 pub use message::{
-    Cosigned, Entries, Head, HeadAccepted, Held, Hello, Holding, MEMORY, Message, PROTOCOL, RETURN,
-    RefusalCode, Refused, Return, Role, WITNESS, Witness, Witnessed, WitnessedHead,
+    Cosigned, Entries, Head, HeadAccepted, Held, Hello, Holding, KEYS, KeyWrap, Keys, KeysWanted,
+    MEMORY, Message, PROTOCOL, RETURN, RefusalCode, Refused, Return, Role, WITNESS, Witness,
+    Witnessed, WitnessedHead,
 };
 pub use now::Now;
 pub use origin::OwnLog;

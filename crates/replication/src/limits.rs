@@ -26,6 +26,15 @@ pub const EPOCHS: usize = 64;
 /// Holdings one hello may list.
 pub const HOLDINGS: usize = 1024;
 
+/// Keys of which wraps are asked for at once.
+pub const KEYS_AT_ONCE: usize = 256;
+
+/// Keys that may wait to be asked for on one link.
+pub const KEYS_WAITING: usize = 64 * 1024;
+
+/// Bytes of the wrap of a key.
+pub const WRAP_BYTES: usize = 1024;
+
 /// Bytes kept of a text that the peer wrote.
 pub const PEER_TEXT: usize = 512;
 
@@ -48,7 +57,9 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// Silence after which a ping is sent; again after each further interval.
     pub ping_interval: u64,
-    /// Unanswered pings after which the link is dead.
+    /// Unanswered pings after which the link is dead: a minute, since on a slow line whatever was
+    /// sent before waits in front of an answer. That it is silent is said much earlier, and whoever
+    /// dials looks for another way much earlier.
     pub missed_pings: u32,
     /// Time the peer has for its hello.
     pub hello_timeout: u64,
@@ -68,8 +79,8 @@ impl Default for Limits {
             window_bytes: 1024 * 1024,
             batch_bytes: 256 * 1024,
             ping_interval: 5 * SECOND,
-            missed_pings: 4,
-            hello_timeout: 15 * SECOND,
+            missed_pings: 12,
+            hello_timeout: 60 * SECOND,
             stall_timeout: 120 * SECOND,
             store_retry: 10 * SECOND,
         }

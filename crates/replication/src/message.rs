@@ -4,10 +4,14 @@
 //! C2SP tlog-checkpoint), proofs and record bytes travel as they are and are never re-encoded.
 //! Order on the link: see the crate's [`session`](crate::session) module.
 
+mod keys;
+
 use std::fmt;
 
 use evidence::hash::Hash;
 use evidence::log::LogName;
+
+pub use keys::{KeyWrap, Keys, KeysWanted};
 
 /// Version of the protocol this build speaks.
 ///
@@ -26,6 +30,9 @@ pub const WITNESS: &str = "witness";
 /// The feature of [`Hello::features`] that stands for [`Return`], and for a hello in which an
 /// office is a follower of its own log: it has lost records of it and takes them back.
 pub const RETURN: &str = "return";
+
+/// The feature of [`Hello::features`] that stands for [`KeysWanted`] and [`Keys`].
+pub const KEYS: &str = "keys";
 
 /// One message between two offices.
 ///
@@ -53,6 +60,10 @@ pub enum Message {
     Cosigned(Cosigned),
     /// What the sender holds of a log that the receiver writes and has lost records of.
     Return(Return),
+    /// Keys of which the sender lacks wraps.
+    KeysWanted(KeysWanted),
+    /// What the sender has of them.
+    Keys(Keys),
     /// Liveness probe; answered by a [`Message::Pong`] of the same nonce.
     Ping {
         /// Any number; the answer repeats it.
@@ -78,8 +89,8 @@ pub struct Hello {
     pub software: String,
     /// One entry per log and epoch that the sender writes for the peer or mirrors from it.
     pub holdings: Vec<Holding>,
-    /// What the sender understands beyond the first messages: [`WITNESS`], [`MEMORY`], [`RETURN`];
-    /// others are passed over.
+    /// What the sender understands beyond the first messages: [`WITNESS`], [`MEMORY`], [`RETURN`],
+    /// [`KEYS`]; others are passed over.
     pub features: Vec<String>,
     /// The newest head of each log and epoch that the sender co-signed as a further witness.
     pub witnessed: Vec<WitnessedHead>,
@@ -311,6 +322,8 @@ impl fmt::Debug for Message {
             Message::Witnessed(m) => m.fmt(f),
             Message::Cosigned(m) => m.fmt(f),
             Message::Return(m) => m.fmt(f),
+            Message::KeysWanted(m) => m.fmt(f),
+            Message::Keys(m) => m.fmt(f),
             Message::Ping { nonce } => write!(f, "Ping({nonce})"),
             Message::Pong { nonce } => write!(f, "Pong({nonce})"),
         }

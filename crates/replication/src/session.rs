@@ -61,6 +61,10 @@
 //! ```
 //! Nothing is co-signed. What the head covers and the mirror does not hold is lost, and known.
 //!
+//! # Keys
+//! Who holds records asks for wraps of the keys that seal them: `KeysWanted{ids}` → `Keys{wraps}`,
+//! on a lane of its own, to a peer whose hello has the feature [`KEYS`].
+//!
 //! # Epochs
 //! Each epoch of a log is mirrored on its own. An epoch that its writer has succeeded by a later
 //! one is *closed*: it never grows, and after a restore its writer may hold less of it than was
@@ -73,6 +77,7 @@
 
 mod hello;
 mod incoming;
+mod keys;
 mod logs;
 mod recall;
 mod returns;
@@ -87,9 +92,10 @@ use thiserror::Error;
 use crate::action::{Action, Close, Greeted, Party};
 use crate::follower::{Cosigners, Follower, MirroredLog};
 use crate::giving::{GivenLog, Giving};
+use crate::keys::KeyLane;
 use crate::limits::{LimitError, Limits};
 use crate::message::{
-    Hello, MEMORY, Message, PROTOCOL, RETURN, RefusalCode, Refused, WITNESS, WitnessedHead,
+    Hello, KEYS, MEMORY, Message, PROTOCOL, RETURN, RefusalCode, Refused, WITNESS, WitnessedHead,
 };
 use crate::now::Now;
 use crate::origin::{Origin, OwnLog, PeerKeys};
@@ -180,6 +186,7 @@ pub struct Session {
     recoveries: Vec<Recovery>,
     relay: Relay,
     witnessing: Witnessing,
+    keys: KeyLane,
     queue: Queue,
     greeted: Option<Greeted>,
     /// The peer's hello, while the driver looks at a new epoch in it.
@@ -247,7 +254,7 @@ impl Session {
                 .chain(followers.iter().map(Follower::holding))
                 .chain(recoveries.iter().map(Recovery::holding))
                 .collect(),
-            features: vec![WITNESS.to_owned(), MEMORY.to_owned(), RETURN.to_owned()],
+            features: [WITNESS, MEMORY, RETURN, KEYS].map(str::to_owned).to_vec(),
             witnessed: config.witnessed,
             shown: config.shown,
         }));
@@ -264,6 +271,7 @@ impl Session {
             recoveries,
             relay,
             witnessing,
+            keys: KeyLane::new(),
             queue,
             greeted: None,
             greeting: None,

@@ -64,6 +64,8 @@ impl End {
                 | Action::Countersigned(_)
                 | Action::Offered(_)
                 | Action::Recovered(_)
+                | Action::ReadKeys(_)
+                | Action::KeepKeys(_)
                 | Action::TakeCosignature(_) => continue,
                 Action::Send(message) => {
                     out.push_back(message.clone());

@@ -5,12 +5,13 @@ use std::time::Duration;
 use thiserror::Error;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-/// Time for TCP and TLS. Generous: links with round trips of 500 ms need several of them.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Time for TCP and TLS. Generous: links with round trips of 500 ms need several of them, and on a
+/// line of 10 kbit/s the certificates of both sides take five seconds, behind whatever waits.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// Keep-alive: a dead connection is noticed within the sum of both, idle or not. An answer may have
 /// to wait for what a slow line carries before it.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
-const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(60);
 
 /// What is needed to dial: the address, the name to expect, and the caller's certificate.
 #[derive(Clone)]

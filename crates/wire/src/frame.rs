@@ -82,6 +82,12 @@ pub fn encode_frame(message: m::Message) -> pb::Frame {
             cosignature: cosigned.cosignature,
         }),
         m::Message::Return(returned) => Kind::Returned(encode_return(returned)),
+        m::Message::KeysWanted(wanted) => Kind::KeysWanted(pb::KeysWanted {
+            ids: wanted.ids.iter().map(|id| id.to_vec()).collect(),
+        }),
+        m::Message::Keys(keys) => {
+            Kind::Keys(pb::Keys { wraps: keys.wraps.into_iter().map(encode_wrap).collect() })
+        }
         m::Message::Ping { nonce } => Kind::Ping(pb::Ping { nonce }),
         m::Message::Pong { nonce } => Kind::Pong(pb::Pong { nonce }),
     };
@@ -151,6 +157,12 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
             cosignature: cosigned.cosignature,
         }),
         Kind::Returned(returned) => m::Message::Return(decode_return(returned)?),
+        Kind::KeysWanted(wanted) => m::Message::KeysWanted(m::KeysWanted {
+            ids: wanted.ids.iter().map(|id| key_id(id)).collect::<Result<_, _>>()?,
+        }),
+        Kind::Keys(keys) => m::Message::Keys(m::Keys {
+            wraps: keys.wraps.into_iter().map(decode_wrap).collect::<Result<_, _>>()?,
+        }),
         Kind::Ping(ping) => m::Message::Ping { nonce: ping.nonce },
         Kind::Pong(pong) => m::Message::Pong { nonce: pong.nonce },
     })
@@ -216,6 +228,18 @@ fn decode_return(returned: pb::Return) -> Result<m::Return, FrameError> {
         old_size: returned.old_size,
         proof: proof(&returned.proof, "returned.proof")?,
     })
+}
+
+fn encode_wrap(wrap: m::KeyWrap) -> pb::KeyWrap {
+    pb::KeyWrap { id: wrap.id.to_vec(), wrap: wrap.bytes }
+}
+
+fn decode_wrap(wrap: pb::KeyWrap) -> Result<m::KeyWrap, FrameError> {
+    Ok(m::KeyWrap { id: key_id(&wrap.id)?, bytes: wrap.wrap })
+}
+
+fn key_id(bytes: &[u8]) -> Result<[u8; 16], FrameError> {
+    bytes.try_into().map_err(|_| bad("keys.id"))
 }
 
 fn encode_witnessed(head: m::WitnessedHead) -> pb::WitnessedHead {

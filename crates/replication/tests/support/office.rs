@@ -176,6 +176,8 @@ impl Office {
     /// Executes one request against the disk and gives the answer to the session.
     pub fn execute(&mut self, now: Now, action: Action, session: &mut Session) {
         match action {
+            Action::ReadKeys(ask) => session.keys_read(now, ask.ticket, Vec::new()),
+            Action::KeepKeys(ask) => session.keys_kept(now, ask.ticket, Ok(())),
             Action::ReadRoot(r) => {
                 let answer = self.readable(&r.log).map(|()| match self.own.get(&r.log) {
                     Some(own) => own.root_at(r.size),

@@ -121,6 +121,14 @@ fn every_kind(dice: &mut Dice) -> Vec<m::Message> {
             text: "do this".to_owned(),
             note: maybe(dice),
         }),
+        m::Message::KeysWanted(m::KeysWanted {
+            ids: (0..dice.below(4)).map(|i| [i as u8; 16]).collect(),
+        }),
+        m::Message::Keys(m::Keys {
+            wraps: (0..dice.below(4))
+                .map(|i| m::KeyWrap { id: [i as u8; 16], bytes: dice.bytes(i * 100) })
+                .collect(),
+        }),
         m::Message::Ping { nonce: dice.next() },
         m::Message::Pong { nonce: dice.next() },
     ]);

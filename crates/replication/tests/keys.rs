@@ -1,0 +1,200 @@
+//! Wraps of keys on their way between two offices.
+
+mod support;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use replication::{
+    Action, Close, Failure, Hello, KEYS, KeyWrap, Keys, KeysWanted, Message, PROTOCOL, Session,
+};
+use support::at;
+use support::bench::LOG;
+use support::office::Office;
+use support::world::limits;
+
+type Id = [u8; 16];
+
+/// One office: its session, and what it has of keys.
+struct End {
+    session: Session,
+    has: BTreeMap<Id, Vec<u8>>,
+    out: VecDeque<Message>,
+    full: bool,
+    close: Option<Close>,
+}
+
+impl End {
+    fn region() -> End {
+        End::new(Office::new("KZ-75", &[LOG], &[]), "KZ")
+    }
+
+    fn centre() -> End {
+        End::new(Office::new("KZ", &[], &[LOG]), "KZ-75")
+    }
+
+    fn new(office: Office, peer: &str) -> End {
+        let session = Session::new(office.config(peer, &limits()), at(1)).unwrap();
+        let (has, out) = (BTreeMap::new(), VecDeque::new());
+        let mut end = End { session, has, out, full: false, close: None };
+        end.settle(1);
+        end
+    }
+
+    fn settle(&mut self, now: u64) {
+        while let Some(action) = self.session.poll() {
+            match action {
+                Action::Send(message) => self.out.push_back(message),
+                Action::Close(close) => self.close = Some(close),
+                Action::ReadKeys(ask) => {
+                    let here = ask.ids.iter().filter_map(|id| Some((*id, self.has.get(id)?)));
+                    let wraps = here.map(|(id, b)| KeyWrap { id, bytes: b.clone() }).collect();
+                    self.session.keys_read(at(now), ask.ticket, wraps);
+                }
+                Action::KeepKeys(ask) if self.full => {
+                    self.session.keys_kept(at(now), ask.ticket, Err(Failure::DiskFull));
+                }
+                Action::KeepKeys(ask) => {
+                    self.has.extend(ask.wraps.into_iter().map(|wrap| (wrap.id, wrap.bytes)));
+                    self.session.keys_kept(at(now), ask.ticket, Ok(()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn hear(&mut self, now: u64, message: Message) {
+        self.session.handle(at(now), message);
+        self.settle(now);
+    }
+
+    fn want(&mut self, now: u64, numbers: std::ops::Range<u32>) {
+        self.session.want_keys(at(now), numbers.map(id));
+        self.settle(now);
+    }
+}
+
+fn id(number: u32) -> Id {
+    let mut id = [7; 16];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    id
+}
+
+fn wraps(numbers: std::ops::Range<u32>) -> BTreeMap<Id, Vec<u8>> {
+    numbers.map(|number| (id(number), vec![number as u8; 147])).collect()
+}
+
+/// Delivers until nothing is on its way, each message after `delay`; how many ids each question
+/// of the first end has.
+fn run(asks: &mut End, has: &mut End, now: &mut u64, delay: u64) -> Vec<usize> {
+    let mut questions = Vec::new();
+    loop {
+        *now += delay;
+        if let Some(message) = asks.out.pop_front() {
+            if let Message::KeysWanted(wanted) = &message {
+                questions.push(wanted.ids.len());
+            }
+            has.hear(*now, message);
+        } else if let Some(message) = has.out.pop_front() {
+            asks.hear(*now, message);
+        } else {
+            return questions;
+        }
+    }
+}
+
+#[test]
+fn what_is_wanted_comes_and_is_asked_for_once() {
+    let (mut centre, mut region, mut now) = (End::centre(), End::region(), 1);
+    region.has = wraps(0..900);
+    centre.want(now, 0..10);
+    assert!(!centre.out.iter().any(|m| matches!(m, Message::KeysWanted(_))), "before the hello");
+    run(&mut centre, &mut region, &mut now, 1_000);
+    centre.want(now, 0..1_000);
+    centre.want(now, 0..1_000);
+    let questions = run(&mut centre, &mut region, &mut now, 1_000);
+    assert_eq!(centre.has, region.has);
+    assert_eq!(questions, [8, 16, 32, 64, 128, 256, 256, 240], "quick answers, larger questions");
+    centre.want(now, 0..1_000);
+    assert!(centre.out.is_empty(), "what the other side does not have is not asked for again");
+    // The other way: a writer that lost its vault.
+    region.has.clear();
+    region.want(now, 0..20);
+    run(&mut region, &mut centre, &mut now, 1_000);
+    assert_eq!(region.has, wraps(0..20));
+}
+
+#[test]
+fn on_a_slow_line_questions_stay_small() {
+    let (mut centre, mut region, mut now) = (End::centre(), End::region(), 1);
+    region.has = wraps(0..100);
+    run(&mut centre, &mut region, &mut now, 1_000_000);
+    centre.want(now, 0..100);
+    let questions = run(&mut centre, &mut region, &mut now, 1_000_000);
+    assert_eq!((centre.has.len(), questions.iter().max()), (100, Some(&8)));
+}
+
+#[test]
+fn what_cannot_be_stored_is_asked_for_on_the_next_link() {
+    let (mut centre, mut region, mut now) = (End::centre(), End::region(), 1);
+    region.has = wraps(0..30);
+    centre.full = true;
+    run(&mut centre, &mut region, &mut now, 1_000);
+    centre.want(now, 0..30);
+    run(&mut centre, &mut region, &mut now, 1_000);
+    assert!(centre.has.is_empty() && centre.close.is_none());
+    let (mut centre, mut region) = (End::centre(), End { has: region.has, ..End::region() });
+    run(&mut centre, &mut region, &mut now, 1_000);
+    centre.want(now, 0..30);
+    run(&mut centre, &mut region, &mut now, 1_000);
+    assert_eq!(centre.has, region.has);
+}
+
+#[test]
+fn nothing_is_asked_of_a_peer_that_does_not_understand_it() {
+    let mut centre = End::centre();
+    centre.hear(2, hello(Vec::new()));
+    centre.want(3, 0..10);
+    assert!(!centre.out.iter().any(|m| matches!(m, Message::KeysWanted(_))));
+}
+
+#[test]
+fn a_peer_that_answers_otherwise_or_floods_is_refused() {
+    let wrap = |number, bytes| KeyWrap { id: id(number), bytes: vec![0; bytes] };
+    let keys = |wraps| Message::Keys(Keys { wraps });
+    let wanted = |count: u32| Message::KeysWanted(KeysWanted { ids: (0..count).map(id).collect() });
+    let cases = [
+        ("not asked for", vec![keys(vec![wrap(50, 10)])]),
+        ("twice", vec![keys(vec![wrap(1, 10), wrap(1, 10)])]),
+        ("too large", vec![keys(vec![wrap(1, 2_000)])]),
+        ("answered twice", vec![keys(vec![]), keys(vec![])]),
+        ("nothing asked", vec![wanted(0)]),
+        ("too much asked", vec![wanted(257)]),
+    ];
+    for (name, said) in cases {
+        let mut centre = End::centre();
+        centre.hear(2, hello(vec![KEYS.to_owned()]));
+        centre.want(3, 0..4);
+        said.into_iter().for_each(|message| centre.hear(4, message));
+        assert!(matches!(centre.close, Some(Close::Refused { .. })), "{name}");
+        assert!(centre.has.is_empty(), "{name}");
+    }
+    // A second question before the first one was answered.
+    let mut centre = End::centre();
+    centre.hear(2, hello(vec![KEYS.to_owned()]));
+    (0..2).for_each(|_| centre.session.handle(at(3), wanted(1)));
+    centre.settle(3);
+    assert!(matches!(centre.close, Some(Close::Refused { .. })));
+}
+
+fn hello(features: Vec<String>) -> Message {
+    Message::Hello(Hello {
+        protocol: PROTOCOL,
+        office: "KZ-75".to_owned(),
+        instance: [201; 16],
+        software: "other 1".to_owned(),
+        holdings: Vec::new(),
+        features,
+        witnessed: Vec::new(),
+        shown: Vec::new(),
+    })
+}
