@@ -29,9 +29,6 @@ pub const HOLDINGS: usize = 1024;
 /// Keys of which wraps are asked for at once.
 pub const KEYS_AT_ONCE: usize = 256;
 
-/// Keys that may wait to be asked for on one link.
-pub const KEYS_WAITING: usize = 64 * 1024;
-
 /// Bytes of the wrap of a key.
 pub const WRAP_BYTES: usize = 1024;
 

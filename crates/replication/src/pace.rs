@@ -3,19 +3,20 @@
 //! A fixed window of a mebibyte is right on a good line and means ten minutes of queue on one of
 //! 10 kbit/s, in which a head or a pong would be stuck. So the sender measures how fast bytes
 //! become durable at the other side and keeps about two seconds of that on the way, in batches
-//! of about half a second. Samples taken while there was nothing more to send say nothing about
-//! the link and may only raise the estimate.
+//! of about half a second; at the beginning no more than one batch and what has become durable, so
+//! that the first samples, which a queue on the way takes in at once, flood no slow line. Samples
+//! taken while there was nothing more to send say nothing about the link and may only raise the
+//! estimate.
 
 use std::collections::VecDeque;
 
 use crate::limits::{BATCH_FLOOR, BATCHES_IN_FLIGHT, Limits};
 
-/// Window before anything was measured: what a line of 10 kbit/s carries in a dozen seconds. More
-/// would keep pings waiting until the link is taken for dead, again and again.
-const FIRST_WINDOW: usize = 16 * 1024;
-
-/// Batch before anything was measured.
-const FIRST_BATCH: usize = 8 * 1024;
+/// Window before anything was measured, one batch: what a line of 10 kbit/s carries in three
+/// seconds, and what the queue of a modem holds. More would be lost there, sent again, lost again,
+/// and keep pings waiting until the link is taken for dead. A good line makes up for it in a few
+/// round trips.
+const FIRST_WINDOW: usize = BATCH_FLOOR;
 
 #[derive(Clone, Debug)]
 struct Batch {
@@ -23,6 +24,9 @@ struct Batch {
     end: u64,
     bytes: usize,
     sent_at: u64,
+    /// Bytes that were durable when it was sent, and since when.
+    done: u64,
+    done_at: u64,
     /// More was waiting when it was sent: its sample measures the link.
     saturated: bool,
 }
@@ -36,7 +40,9 @@ pub(crate) struct Pace {
     rate: u64,
     in_flight: VecDeque<Batch>,
     bytes: usize,
-    last_answer: u64,
+    /// Bytes that have become durable, and when the last of them did.
+    done: u64,
+    done_at: u64,
 }
 
 impl Pace {
@@ -47,58 +53,67 @@ impl Pace {
             rate: 0,
             in_flight: VecDeque::new(),
             bytes: 0,
-            last_answer: 0,
+            done: 0,
+            done_at: 0,
         }
     }
 
     fn window(&self) -> usize {
-        let wanted = match self.rate {
-            0 => FIRST_WINDOW,
-            rate => usize::try_from(rate.saturating_mul(2)).unwrap_or(usize::MAX),
-        };
-        wanted.max(2 * BATCH_FLOOR).min(self.window_max)
+        if self.rate == 0 {
+            return FIRST_WINDOW;
+        }
+        let wanted = usize::try_from(self.rate.saturating_mul(2)).unwrap_or(usize::MAX);
+        let begun = FIRST_WINDOW.saturating_add(usize::try_from(self.done).unwrap_or(usize::MAX));
+        wanted.max(2 * BATCH_FLOOR).min(begun).min(self.window_max)
     }
 
-    /// Bytes the next batch may have; `None`: wait for an answer.
+    /// Bytes the next batch may have; `None`: wait for an answer. The last crumb of the window is
+    /// left: each batch carries a proof of its own.
     pub(crate) fn room(&self) -> Option<usize> {
-        let window = self.window();
-        if self.in_flight.len() >= BATCHES_IN_FLIGHT || self.bytes >= window {
+        let left = self.window().saturating_sub(self.bytes);
+        if self.in_flight.len() >= BATCHES_IN_FLIGHT || left < BATCH_FLOOR / 2 {
             return None;
         }
-        let batch = match self.rate {
-            0 => FIRST_BATCH,
-            rate => usize::try_from(rate / 2).unwrap_or(usize::MAX),
-        };
-        Some(batch.clamp(BATCH_FLOOR, self.batch_max).min(window - self.bytes).max(1))
+        let batch = usize::try_from(self.rate / 2).unwrap_or(usize::MAX);
+        Some(batch.clamp(BATCH_FLOOR, self.batch_max).min(left))
     }
 
     /// A batch that ends at `end` was handed to the link; `more`: further records are waiting.
     pub(crate) fn sent(&mut self, now: u64, end: u64, bytes: usize, more: bool) {
         self.bytes += bytes;
-        self.in_flight.push_back(Batch { end, bytes, sent_at: now, saturated: more });
+        // After a pause the time before it says nothing about the link.
+        let done_at = if self.in_flight.is_empty() { now } else { self.done_at };
+        let done = self.done;
+        self.in_flight.push_back(Batch {
+            end,
+            bytes,
+            sent_at: now,
+            done,
+            done_at,
+            saturated: more,
+        });
     }
 
     /// Everything below `size` is durable at the follower.
     pub(crate) fn held(&mut self, now: u64, size: u64) {
-        let mut bytes = 0usize;
         let mut saturated = true;
-        let mut since = None;
+        let mut newest = None;
         while let Some(batch) = self.in_flight.front().filter(|b| b.end <= size) {
-            bytes += batch.bytes;
+            self.bytes -= batch.bytes;
+            self.done = self.done.saturating_add(batch.bytes as u64);
             saturated &= batch.saturated;
-            since = since.or(Some(batch.sent_at));
-            self.in_flight.pop_front();
+            newest = self.in_flight.pop_front();
         }
-        self.bytes -= bytes;
-        if let Some(sent_at) = since {
-            let elapsed = now.saturating_sub(sent_at.max(self.last_answer)).max(1_000);
-            let sample = (bytes as u64).saturating_mul(1_000_000) / elapsed;
-            if saturated || sample > self.rate {
-                let old = if self.rate == 0 { sample } else { self.rate };
-                self.rate = ((old.saturating_mul(3)).saturating_add(sample) / 4).max(1);
-            }
+        let Some(batch) = newest else { return };
+        self.done_at = now;
+        // Over the whole time for which it was on the way: answers that come in a clump, because
+        // the first of them was lost and sent again, make no fast link.
+        let elapsed = now.saturating_sub(batch.done_at).max(1_000);
+        let sample = (self.done - batch.done).saturating_mul(1_000_000) / elapsed;
+        if saturated || sample > self.rate {
+            let old = if self.rate == 0 { sample } else { self.rate };
+            self.rate = ((old.saturating_mul(3)).saturating_add(sample) / 4).max(1);
         }
-        self.last_answer = now;
     }
 
     /// Forgets what is on the way: the follower dropped it.
@@ -152,6 +167,30 @@ mod tests {
         assert!(throughput > 1_000, "{throughput} B/s");
     }
 
+    /// A modem takes ten kilobytes at once and then 1,250 a second.
+    #[test]
+    fn the_queue_of_a_modem_is_not_flooded() {
+        let mut pace = Pace::new(&Limits::default());
+        let (mut now, mut end, mut queued) = (0u64, 0u64, 0usize);
+        let mut on_the_way: VecDeque<(u64, usize)> = VecDeque::new();
+        let mut free_at = 0u64;
+        for _ in 0..500 {
+            while let Some(bytes) = pace.room() {
+                end += 1;
+                // What fits into the burst of the modem leaves at once.
+                let burst = 2_560_000; // what 3,200 bytes take, in microseconds
+                free_at = free_at.max(now.saturating_sub(burst)) + bytes as u64 * 800;
+                on_the_way.push_back((free_at.max(now) + 200_000, bytes));
+                queued += bytes;
+                assert!(queued <= 10_000, "{queued} bytes in the queue at {now} µs");
+                pace.sent(now, end, bytes, true);
+            }
+            let (at, bytes) = on_the_way.pop_front().unwrap();
+            (now, queued) = (at, queued - bytes);
+            pace.held(now, end - on_the_way.len() as u64);
+        }
+    }
+
     #[test]
     fn a_fast_long_link_is_filled() {
         let (_, throughput) = run(10_000_000, 500_000);
@@ -163,15 +202,50 @@ mod tests {
     #[test]
     fn single_records_of_a_quiet_log_do_not_slow_it() {
         let mut pace = Pace::new(&Limits::default());
-        pace.sent(0, 1, 60_000, true);
-        pace.held(10_000, 1);
+        for n in 0..50 {
+            pace.sent(n * 10_000, n, 60_000, true);
+            pace.held(n * 10_000 + 10_000, n);
+        }
         let before = pace.room();
-        for n in 2..50 {
+        for n in 50..100 {
             let at = n * 2_000_000;
             pace.sent(at, n, 600, false);
             pace.held(at + 500_000, n);
         }
         assert_eq!(pace.room(), before);
+    }
+
+    /// Batches end between two records, so a little of the window is always left.
+    #[test]
+    fn the_rest_of_the_window_is_not_sent_as_a_crumb() {
+        let mut pace = Pace::new(&Limits::default());
+        let (mut now, mut end) = (0, 0);
+        for _ in 0..100 {
+            while let Some(room) = pace.room() {
+                assert!(room >= BATCH_FLOOR / 2, "{room} bytes");
+                end += 1;
+                pace.sent(now, end, room / 451 * 451, true);
+            }
+            now += 3_000_000;
+            pace.held(now, end);
+        }
+    }
+
+    /// Answers wait behind a packet that was lost, and come all at once.
+    #[test]
+    fn answers_in_a_clump_make_no_fast_link() {
+        let mut pace = Pace::new(&Limits::default());
+        let (mut now, mut end) = (0, 0);
+        for _ in 0..50 {
+            let (sent, mut bytes) = (end, 0);
+            while let Some(room) = pace.room() {
+                (end, bytes) = (end + 1, bytes + room);
+                pace.sent(now, end, room, true);
+            }
+            now += bytes as u64 * 800; // 1,250 bytes a second
+            (sent + 1..=end).for_each(|size| pace.held(now, size));
+        }
+        assert!((800..1_500).contains(&pace.rate), "{} B/s", pace.rate);
     }
 
     #[test]

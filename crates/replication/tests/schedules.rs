@@ -3,7 +3,7 @@
 
 mod support;
 
-use replication::{Failure, LinkState, LogState, RefusalCode};
+use replication::{Failure, Limits, LinkState, LogState, RefusalCode};
 use support::world::World;
 use support::{Random, name};
 
@@ -189,7 +189,9 @@ fn a_black_hole_is_noticed_and_never_looks_healthy() {
         }
         silent += u32::from(matches!(status.link, LinkState::SilentSince(_)));
     }
-    assert!(world.now - from <= 26_000_000, "dead after {} µs", world.now - from);
+    let limits = Limits::default();
+    let noticed = (u64::from(limits.missed_pings) + 1) * limits.ping_interval + 1_000_000;
+    assert!(world.now - from <= noticed, "dead after {} µs", world.now - from);
     assert!(silent > 10);
     world.run(10_000_000);
     world.assert_complete();

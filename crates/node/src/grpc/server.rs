@@ -29,7 +29,7 @@ use crate::supervisor::OnEnd;
 const CALL_BYTES: usize = 1024 * 1024;
 /// HTTP/2 keep-alive, as on the calling side: a dead peer is noticed within the sum of both.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
-const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A service for people: questions are small, answers may be long.
 macro_rules! for_people {

@@ -33,7 +33,7 @@ const SHORT_PAUSE: Duration = Duration::from_millis(400);
 /// Time in which something must come over a silent link once the centre is known to answer.
 const GRACE: Duration = Duration::from_secs(2);
 /// As [`GRACE`], on a slow line.
-const LONGEST_GRACE: Duration = Duration::from_secs(20);
+const LONGEST_GRACE: Duration = Duration::from_secs(30);
 
 /// Why there is no link.
 #[derive(Debug, Error)]
@@ -76,10 +76,10 @@ pub trait Way: Send + Sync + 'static {
         office: &SharedOffice,
     ) -> impl Future<Output = Result<Self::Line, DialError>> + Send;
 
-    /// Ends when the centre answers on a connection that was made after this was asked; asks as
-    /// often as it takes. It costs next to nothing: no certificate is shown. A way that cannot tell
-    /// never ends.
-    fn answers(&self, _office: &SharedOffice) -> impl Future<Output = ()> + Send {
+    /// Ends when the centre answers on a connection that was made after this was asked, and says how
+    /// long that answer took; asks as often as it takes. It costs next to nothing: no certificate is
+    /// shown. A way that cannot tell never ends.
+    fn answers(&self, _office: &SharedOffice) -> impl Future<Output = Duration> + Send {
         std::future::pending()
     }
 
@@ -99,13 +99,22 @@ impl Way for Channel {
     type Line = transport::Channel;
 
     async fn reach(&self, office: &SharedOffice) -> Result<transport::Channel, DialError> {
-        Ok(target(office)?.connect().await?)
+        let target = target(office)?;
+        let mut connecting = std::pin::pin!(target.connect());
+        tokio::select! {
+            biased;
+            made = &mut connecting => return Ok(made?),
+            () = answered_elsewhere(office, self) => {}
+        }
+        // Its first packet was lost and is repeated after ever longer pauses.
+        connecting.set(target.connect());
+        Ok(connecting.await?)
     }
 
-    async fn answers(&self, office: &SharedOffice) {
+    async fn answers(&self, office: &SharedOffice) -> Duration {
         let centre = office.options.centre.as_ref();
         let address = centre.map(|centre| centre.address.clone()).unwrap_or_default();
-        reach::answered(&address).await;
+        reach::answered(&address).await
     }
 
     async fn open(
@@ -227,19 +236,25 @@ async fn there_again(office: &SharedOffice, way: &impl Way, pause: Duration) {
     way.answers(office).await;
 }
 
+/// Ends when the centre has answered on a new connection, and what was begun before has had a fair
+/// time since.
+async fn answered_elsewhere(office: &SharedOffice, way: &impl Way) {
+    tokio::time::sleep(SILENCE).await;
+    let took = way.answers(office).await;
+    tokio::time::sleep((took * 4).clamp(GRACE, LONGEST_GRACE)).await;
+}
+
 /// Ends when the link is silent although the centre can be reached: the path was away, and the
 /// connection, which waits longer and longer between two attempts to go on, need not be waited for.
 async fn stale(office: &SharedOffice, way: &impl Way, centre: &OfficeCode) {
     let patience = Duration::from_millis(office.options.replication.heartbeat_ms) + SILENCE;
     loop {
-        tokio::time::sleep(SILENCE).await;
         let heard = office.links.heard(centre);
         if heard.is_none_or(|at| at.elapsed() < patience) {
+            tokio::time::sleep(SILENCE).await;
             continue;
         }
-        let began = Instant::now();
-        way.answers(office).await;
-        tokio::time::sleep((began.elapsed() * 4).clamp(GRACE, LONGEST_GRACE)).await;
+        answered_elsewhere(office, way).await;
         if office.links.heard(centre) == heard {
             return;
         }

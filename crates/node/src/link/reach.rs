@@ -5,37 +5,44 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 /// Time between two attempts. Each costs a packet or two: a waiting office must not fill a slow
 /// line, and must not let a line that is there again lie unused.
 const EVERY: Duration = Duration::from_millis(400);
-/// Time that one attempt has: longer than any round trip.
-const LIMIT: Duration = Duration::from_secs(6);
+/// Time that one attempt has: longer than any round trip, a full queue before a slow line included.
+const LIMIT: Duration = Duration::from_secs(10);
 /// Attempts under way at once.
 const AT_ONCE: usize = 8;
 
-/// Ends when a connection to `address` could be made. Where packets vanish, an attempt repeats its
-/// first packet after ever longer pauses, so new ones are begun meanwhile.
-pub async fn answered(address: &str) {
+/// Ends when a connection to `address` could be made; how long that one took. Where packets vanish,
+/// an attempt repeats its first packet after ever longer pauses, so new ones are begun meanwhile.
+pub async fn answered(address: &str) -> Duration {
     let mut attempts = FuturesUnordered::new();
     loop {
         if attempts.len() < AT_ONCE {
-            attempts.push(tokio::time::timeout(LIMIT, TcpStream::connect(address)));
+            attempts.push(attempt(address));
         }
         let next = tokio::time::sleep(EVERY);
         tokio::pin!(next);
         loop {
             tokio::select! {
                 biased;
-                Some(ended) = attempts.next() => {
-                    if matches!(ended, Ok(Ok(_))) {
-                        return;
+                Some(took) = attempts.next() => {
+                    if let Some(took) = took {
+                        return took;
                     }
                 }
                 () = &mut next => break,
             }
         }
     }
+}
+
+async fn attempt(address: &str) -> Option<Duration> {
+    let began = Instant::now();
+    let ended = tokio::time::timeout(LIMIT, TcpStream::connect(address)).await;
+    matches!(ended, Ok(Ok(_))).then(|| began.elapsed())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! 5,000 queued records over each kind of link: they arrive, in the time that the link allows.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -7,7 +8,10 @@ use serde_json::json;
 
 use crate::ground::{Ground, OFFICE, ground, record};
 
-const RECORDS: usize = 5_000;
+/// Fewer make a quick look.
+static RECORDS: LazyLock<usize> = LazyLock::new(|| {
+    std::env::var("ADAL_LINK_RECORDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5_000)
+});
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Queues the records behind a cut link, makes the link `bad`, and lets them go.
@@ -19,7 +23,7 @@ async fn backlog(
     let Some(ground) = ground().await? else { return Ok(None) };
     let link = &ground.country.region(OFFICE)?.link;
     link.cut();
-    record(&ground.country, RECORDS).await?;
+    record(&ground.country, *RECORDS).await?;
     let size = ground.size(OFFICE).await?;
     bad(&ground)?;
     let (before, connections) = (ground.far.traffic()?, link.connections());
@@ -29,10 +33,10 @@ async fn backlog(
     let connections = link.connections() - connections;
     let (up, down) = (after.0 - before.0, after.1 - before.1);
     let bytes = ground.ended().await?;
-    let each = |bytes: u64| (bytes as f64 / RECORDS as f64 * 10.0).round() / 10.0;
+    let each = |bytes: u64| (bytes as f64 / *RECORDS as f64 * 10.0).round() / 10.0;
     let line = json!({
         "link": name,
-        "records": RECORDS,
+        "records": *RECORDS,
         "seconds": took.as_secs_f64(),
         "connections": connections,
         "bytes": bytes.told(),
