@@ -26,6 +26,7 @@ pub mod country;
 pub mod decide;
 pub mod duties;
 pub mod epochs;
+pub mod escrow;
 pub mod facts;
 pub mod ground;
 pub mod grpc;

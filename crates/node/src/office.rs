@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::clock::Clock;
 use crate::country::Country;
 use crate::duties::view::View;
+use crate::escrow::Escrow;
 use crate::ground::Random;
 use crate::link::{Links, store};
 use crate::notes::Notes;
@@ -50,6 +51,8 @@ pub struct Office {
     pub journal: Records,
     /// The keys of sealed parts.
     pub vault: Vault,
+    /// Wraps of keys of other offices.
+    pub escrow: Escrow,
     /// The node's keys as witness and mirror.
     pub keys: NodeKeys,
     /// The keys of its logs, one for each epoch.

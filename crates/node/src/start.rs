@@ -19,6 +19,7 @@ use crate::country::Country;
 use crate::duties;
 use crate::duties::view::View;
 use crate::epochs;
+use crate::escrow::Escrow;
 use crate::ground::Ground;
 use crate::grpc;
 use crate::link::{self, Links};
@@ -86,6 +87,8 @@ pub fn begin_duties(office: &SharedOffice) {
     supervisor.spawn("write notes", OnEnd::StopNode, duties::notes::run(office.clone()));
     let watch = duties::watch::run(office.clone());
     supervisor.spawn("watch the evidence", OnEnd::StopNode, watch);
+    let escrow = duties::escrow::run(office.clone());
+    supervisor.spawn("look for keys without a wrap", OnEnd::StopNode, escrow);
     supervisor.spawn("watch the links", OnEnd::StopNode, duties::links::run(office.clone()));
     if office.code.is_centre() {
         let close = duties::close::run(office.clone());
@@ -177,6 +180,7 @@ pub async fn open_on(
     let views = Views::at(&options.data.join("views.sqlite"));
     let tables = Tables::new(journal.logs());
     let notes = Notes::load(&journal);
+    let escrow = Escrow::open(&options).context("load the recovery key")?;
     let interval = Duration::from_millis(options.replication.relay_interval_ms);
     let relay = Relay::new(interval);
     let office = Arc::new(Office {
@@ -186,6 +190,7 @@ pub async fn open_on(
         clock,
         journal,
         vault,
+        escrow,
         keys,
         log_keys,
         rotating: tokio::sync::Mutex::default(),

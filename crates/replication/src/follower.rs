@@ -126,6 +126,8 @@ pub(crate) struct Follower {
     gaps: Option<u32>,
     /// Head for which the mirror cosignature was given on this link.
     mirror_signed: Option<u64>,
+    /// Records whose keys are kept here as wraps; `None`: that is not asked for.
+    keyed: Option<u64>,
     /// The newest witness cosignature that was given on this link, and the size of its head.
     witness_line: Option<(u64, String)>,
 }
@@ -159,6 +161,7 @@ impl Follower {
             waiting_bytes: 0,
             gaps: None,
             mirror_signed: None,
+            keyed: None,
             witness_line: None,
         };
         follower.restore(mirrored.head);

@@ -9,7 +9,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use crate::action::{Action, Failure, KeepKeys, KeepTicket, KeysTicket, ReadKeys};
-use crate::limits::{KEYS_AT_ONCE, KEYS_WAITING, WRAP_BYTES};
+use crate::limits::{KEYS_AT_ONCE, WRAP_BYTES};
 use crate::message::{KeyWrap, Keys, KeysWanted, Message};
 use crate::now::Now;
 use crate::queue::{Queue, Violation};
@@ -57,17 +57,18 @@ impl KeyLane {
         self.understood = understood;
     }
 
-    /// Wraps of these are wanted. As many are taken as may wait; the others are to be said again.
-    pub(crate) fn want(&mut self, now: Now, ids: impl Iterator<Item = [u8; 16]>, q: &mut Queue) {
-        if !self.understood {
-            return;
+    /// Wraps of these are wanted; false if the peer cannot be asked.
+    pub(crate) fn want(
+        &mut self,
+        now: Now,
+        ids: impl Iterator<Item = [u8; 16]>,
+        q: &mut Queue,
+    ) -> bool {
+        if self.understood {
+            self.waiting.extend(ids.filter(|id| self.known.insert(*id)));
+            self.ask(now, q);
         }
-        for id in ids {
-            if self.waiting.len() < KEYS_WAITING && self.known.insert(id) {
-                self.waiting.push_back(id);
-            }
-        }
-        self.ask(now, q);
+        self.understood
     }
 
     fn ask(&mut self, now: Now, q: &mut Queue) {

@@ -1,14 +1,17 @@
 //! Wraps of keys on their way between two offices.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use replication::{
-    Action, Close, Failure, Hello, KEYS, KeyWrap, Keys, KeysWanted, Message, PROTOCOL, Session,
+    Action, Close, Failure, Hello, KEYS, KeyWrap, Keys, KeysWanted, Message, PROTOCOL, Role,
+    Session,
 };
 use support::at;
-use support::bench::LOG;
+use support::bench::{Bench, LOG, centre, entries_of, head_of, holding, region};
 use support::office::Office;
 use support::world::limits;
 
@@ -68,7 +71,7 @@ impl End {
     }
 
     fn want(&mut self, now: u64, numbers: std::ops::Range<u32>) {
-        self.session.want_keys(at(now), numbers.map(id));
+        self.session.want_keys(at(now), numbers.map(id), |_, _| None);
         self.settle(now);
     }
 }
@@ -197,4 +200,37 @@ fn hello(features: Vec<String>) -> Message {
         witnessed: Vec::new(),
         shown: Vec::new(),
     })
+}
+
+#[test]
+fn the_mirrors_line_waits_for_the_keys_of_everything_below_the_head() {
+    let stored = region(20, 1);
+    for (understood, waits) in [(true, true), (false, false)] {
+        let mut bench = Bench::centre(centre());
+        let Message::Hello(mut said) = hello(Vec::new()) else { unreachable!() };
+        said.holdings = vec![holding(&stored, Role::Origin, None)];
+        said.features = if understood { vec![KEYS.to_owned()] } else { Vec::new() };
+        bench.say(Message::Hello(said));
+        let kept = |bench: &mut Bench, to: u64| {
+            let spoken = bench.session.want_keys(at(1), [].into_iter(), |_, _| Some(to));
+            assert_eq!(spoken, understood);
+            bench.settle();
+        };
+        kept(&mut bench, 0);
+        bench.say(Message::Head(head_of(&stored, 0, 12)));
+        bench.say(Message::Entries(entries_of(&stored, 0, 12, 12)));
+        let line = |bench: &Bench| {
+            let held = bench.last_held().unwrap();
+            assert_eq!(held.size, 12, "the position is told at once");
+            held.cosignature.is_some()
+        };
+        assert_eq!(line(&bench), !waits);
+        kept(&mut bench, 11);
+        assert_eq!(line(&bench), !waits, "one record lacks its key");
+        kept(&mut bench, 12);
+        assert!(line(&bench), "everything is kept");
+        let told = bench.sent.len();
+        kept(&mut bench, 12);
+        assert_eq!(bench.sent.len(), told, "once");
+    }
 }

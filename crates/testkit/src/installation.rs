@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use identity::{Authority, NodeKeys, Role, Trust, Validity};
 use uuid::Uuid;
+use vault::RecoverySecret;
 
 /// Domain of every installation of the testkit.
 pub const DOMAIN: &str = "adal.example";
@@ -40,11 +41,19 @@ impl Installation {
         let authority =
             Authority::create(DOMAIN, &dir.join("authority"), Validity::authority(now))?;
         let installation = Installation { dir: dir.to_owned(), authority };
+        let recovery = RecoverySecret::generate()?;
+        recovery.store(&installation.recovery_key())?;
+        recovery.public().store(&dir.join("authority/recovery.pub"))?;
         installation.add_node("KZ", &NATIONAL)?;
         let public = NodeKeys::load(&installation.keys("KZ"))?.public("KZ")?;
         let trust = Trust { domain: DOMAIN.to_owned(), centre: (&public).into() };
         trust.save(&installation.keys("KZ").join("trust.toml"))?;
         Ok(installation)
+    }
+
+    /// The secret half of the recovery key, which no node has.
+    pub fn recovery_key(&self) -> PathBuf {
+        self.dir.join("authority/recovery.key")
     }
 
     /// Makes the keys and people of a region.
@@ -59,6 +68,8 @@ impl Installation {
         let keys = self.keys(office);
         let public = NodeKeys::create(&keys)?.public(office)?;
         public.save(&keys.join("public.toml"))?;
+        let recovery = self.dir.join("authority/recovery.pub");
+        std::fs::copy(recovery, keys.join("recovery.pub")).context("copy recovery.pub")?;
         self.authority.issue_node(office, &[], Validity::node(now()))?.write_node(&keys)?;
         for (name, role) in people {
             let id = Uuid::now_v7();

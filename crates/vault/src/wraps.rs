@@ -42,7 +42,7 @@ impl WrapStore {
     ///
     /// # Errors
     /// [`VaultError::Io`], [`VaultError::NotAVault`], [`VaultError::Version`],
-    /// [`VaultError::Damaged`]: moved away, the file is made anew and its wraps are asked for again.
+    /// [`VaultError::Damaged`]: moved away, the file is made anew and its wraps asked for again.
     pub fn open(dir: &Path) -> Result<WrapStore, VaultError> {
         folder::make(dir)?;
         let path = dir.join(FILE);

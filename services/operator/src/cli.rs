@@ -8,7 +8,7 @@ use crate::connect::{DEFAULT_NODE, Way};
 use crate::output::Output;
 use crate::{
     directive, evidence, generate, import, journal, logs, office, pki, policy, query, receipt,
-    record, sync, views,
+    record, sync, vault, views,
 };
 
 /// The operator's tool of Adal.
@@ -136,6 +136,9 @@ pub enum Command {
     /// A development authority: certificates and keys in files
     #[command(subcommand)]
     Pki(pki::PkiCommand),
+    /// Keys of sealed parts that were lost with a server
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
     /// Import rows of a foreign register
     #[command(subcommand)]
     Import(import::ImportCommand),

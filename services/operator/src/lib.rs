@@ -43,4 +43,5 @@ pub mod record;
 pub mod run;
 pub mod send;
 pub mod sync;
+pub mod vault;
 pub mod views;

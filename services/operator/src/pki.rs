@@ -8,6 +8,7 @@ use identity::keys::{LOG_KEY, MIRROR_KEY, PUBLIC_KEYS, VAULT_KEY, WITNESS_KEY};
 use identity::trust::TRUST;
 use identity::{Authority, LogKeys, NodeKeys, PublicKeys, Role, Trust, Validity};
 use uuid::Uuid;
+use vault::{RecoveryPublic, RecoverySecret};
 
 use crate::errors::{Failure, Outcome};
 use crate::input;
@@ -18,10 +19,14 @@ const CENTRE: &str = "KZ";
 /// Folder of the centre's signing keys inside the authority's, until they are handed out.
 const CENTRE_KEYS: &str = "centre";
 
+/// Files of the national recovery key: its secret half, and the half that every node has.
+const RECOVERY_KEY: &str = "recovery.key";
+const RECOVERY_PUBLIC: &str = "recovery.pub";
+
 /// Commands of the authority.
 #[derive(Debug, Subcommand)]
 pub enum PkiCommand {
-    /// Make an authority, the centre's signing keys and trust.toml
+    /// Make an authority, the centre's signing keys, trust.toml and the recovery key
     Init(InitArgs),
     /// Issue a certificate
     #[command(subcommand)]
@@ -32,7 +37,8 @@ pub enum PkiCommand {
 
 /// The authority to make.
 #[derive(Debug, Args)]
-#[command(after_help = "DIR/ca.key can name anybody as anything: keep it offline.\n\n\
+#[command(after_help = "DIR/ca.key can name anybody as anything, DIR/recovery.key opens every \
+                        sealed text of the country: keep both offline.\n\n\
                         Example: adal pki init --domain adal.example --dir pki")]
 pub struct InitArgs {
     /// Domain of the installation: lower-case DNS labels, never changed afterwards.
@@ -143,6 +149,9 @@ fn init(args: &InitArgs) -> Outcome<Row> {
     public.save(&keys.join(PUBLIC_KEYS))?;
     let trust = Trust { domain: args.domain.clone(), centre: (&public).into() };
     trust.save(&args.dir.join(TRUST))?;
+    let recovery = RecoverySecret::generate().map_err(recovery_key)?;
+    recovery.store(&args.dir.join(RECOVERY_KEY)).map_err(recovery_key)?;
+    recovery.public().store(&args.dir.join(RECOVERY_PUBLIC)).map_err(recovery_key)?;
     Ok(vec![
         ("authority", Cell::text(args.dir.display().to_string())),
         ("domain", Cell::text(&args.domain)),
@@ -168,12 +177,21 @@ fn issue_node(args: &NodeArgs) -> Outcome<Row> {
     public.save(&args.out.join(PUBLIC_KEYS))?;
     issued.write_node(&args.out)?;
     trust.save(&args.out.join(TRUST))?;
+    let recovery = args.dir.join(RECOVERY_PUBLIC);
+    if recovery.exists() {
+        let recovery = RecoveryPublic::load(&recovery).map_err(recovery_key)?;
+        recovery.store(&args.out.join(RECOVERY_PUBLIC)).map_err(recovery_key)?;
+    }
     Ok(vec![
         ("office", Cell::text(office)),
         ("keys", Cell::text(args.out.display().to_string())),
         ("certificate", Cell::text(issued.subject().uri(authority.domain()))),
         ("public", Cell::text(args.out.join(PUBLIC_KEYS).display().to_string())),
     ])
+}
+
+fn recovery_key(error: vault::VaultError) -> Failure {
+    Failure::wrong("the recovery key", &error)
 }
 
 /// Moves the centre's keys to its folder: they exist once, because two machines with one signing
@@ -279,7 +297,7 @@ mod tests {
         issue_node(&node(dir, "KZ-75", "kz-75")).unwrap();
         for office in ["KZ", "KZ-75"] {
             let keys = dir.join(office.to_lowercase());
-            for name in [LOG_KEY, WITNESS_KEY, MIRROR_KEY, VAULT_KEY, "tls.key"] {
+            for name in [LOG_KEY, WITNESS_KEY, MIRROR_KEY, VAULT_KEY, "tls.key", RECOVERY_PUBLIC] {
                 let mode = fs::metadata(keys.join(name)).unwrap().permissions().mode();
                 assert_eq!(mode & 0o777, 0o600, "{name}");
             }

@@ -6,7 +6,7 @@ use crate::cli::{Cli, Command};
 use crate::errors::{Failure, Outcome};
 use crate::{
     directive, evidence, generate, import, journal, logs, office, pki, policy, query, receipt,
-    record, sync, views,
+    record, sync, vault, views,
 };
 
 /// Does what the command line says and returns the process's exit status. A failure is one line
@@ -52,6 +52,7 @@ async fn dispatch(cli: &Cli) -> Outcome {
         Command::Directive(command) => directive::run(command, &way, output).await,
         Command::Office(command) => office::run(command, &way, output).await,
         Command::Pki(command) => pki::run(command, output),
+        Command::Vault(command) => vault::run(command, output),
         Command::Import(command) => import::run(command, &cli.global, output).await,
         Command::Generate(args) => generate::run(args, &way, output).await,
         Command::Views(command) => views::run(command, &way, output).await,

@@ -191,6 +191,8 @@ fn audit_words(message: &replication::Message) -> String {
         M::Witnessed(line) => format!("witnessed {}:{} {}", line.log, line.epoch, line.size),
         M::Cosigned(line) => format!("cosigned {}:{} {}", line.log, line.epoch, line.size),
         M::Return(back) => format!("return {}:{}", back.log, back.epoch),
+        M::KeysWanted(wanted) => format!("keys wanted: {}", wanted.ids.len()),
+        M::Keys(keys) => format!("keys: {}", keys.wraps.len()),
         M::Ping { .. } => "ping".to_owned(),
         M::Pong { .. } => "pong".to_owned(),
     }

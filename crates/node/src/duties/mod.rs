@@ -4,6 +4,7 @@
 pub mod accepted;
 pub mod close;
 pub mod deliver;
+pub mod escrow;
 mod growth;
 pub mod keep;
 pub mod links;

@@ -42,6 +42,8 @@ pub struct LinkLine {
     pub alarm: String,
     /// Its clock beside this office's, as it was last seen.
     pub clock: Option<PeerClock>,
+    /// Keys of which it is to give wraps and has not yet.
+    pub keys_lacking: u64,
 }
 
 /// One log of a link.
@@ -116,6 +118,7 @@ fn line(office: &Office, peer: OfficeCode, info: LinkInfo, now: i64) -> LinkLine
         clock,
         peer_software: info.status.and_then(|status| status.peer_software).unwrap_or_default(),
         connects: info.connects,
+        keys_lacking: office.escrow.lacking(&peer) as u64,
         peer,
         logs,
     }
@@ -285,6 +288,7 @@ fn link_message(line: LinkLine, now: i64) -> pb::LinkStatus {
         clock_ahead_ms: line.clock.map(|clock| clock.ahead / 1_000),
         clock_within_ms: line.clock.map_or(0, |clock| clock.within.div_ceil(1_000)),
         clock: line.clock.map_or_else(String::new, |clock| peer_clock::words(&line.peer, &clock)),
+        keys_lacking: line.keys_lacking,
         since: line.state.since.map(instant),
         last_contact: line.last_contact.map(instant),
         last_error: line.last_error,

@@ -76,9 +76,9 @@ pub trait Way: Send + Sync + 'static {
         office: &SharedOffice,
     ) -> impl Future<Output = Result<Self::Line, DialError>> + Send;
 
-    /// Ends when the centre answers on a connection that was made after this was asked, and says how
-    /// long that answer took; asks as often as it takes. It costs next to nothing: no certificate is
-    /// shown. A way that cannot tell never ends.
+    /// Ends when the centre answers on a connection that was made after this was asked, and says
+    /// how long that answer took; asks as often as it takes. It costs next to nothing: no
+    /// certificate is shown. A way that cannot tell never ends.
     fn answers(&self, _office: &SharedOffice) -> impl Future<Output = Duration> + Send {
         std::future::pending()
     }

@@ -5,7 +5,9 @@
 //! what is to be stored goes to the writer in the order of the actions, and a link ends only after
 //! the writer has answered, so that the next one plans from what is stored.
 
+mod keys;
 mod last;
+mod looks;
 mod reading;
 mod witness;
 
@@ -19,11 +21,11 @@ use futures_util::stream::{FuturesOrdered, Stream};
 use futures_util::{FutureExt, StreamExt};
 use journal::{CommitError, ReadError, Transaction};
 use replication::action::{
-    Action, Close, CommitBatch, CommitTicket, CosignatureKind, Failure, Fault, Greeted, NewEpoch,
-    PersistHead, PersistTicket, Recall, StoreCosignature, WitnessTicket,
+    Action, Close, CommitBatch, CommitTicket, CosignatureKind, Failure, Fault, Greeted, KeepTicket,
+    KeysTicket, NewEpoch, PersistHead, PersistTicket, Recall, StoreCosignature, WitnessTicket,
 };
 use replication::limits::BATCHES_IN_FLIGHT;
-use replication::{Now, RefusalCode, Session};
+use replication::{KeyWrap, Now, RefusalCode, Session};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -110,6 +112,8 @@ enum Stored {
     Head(PersistTicket, Result<(), Failure>),
     Batch(CommitTicket, Result<(), Failure>),
     Witness(WitnessTicket, Result<(), Failure>),
+    KeysRead(KeysTicket, Vec<KeyWrap>),
+    KeysKept(KeepTicket, Result<(), Failure>),
 }
 
 /// What ended a wait.
@@ -204,6 +208,7 @@ impl Driver {
             }
             self.look_at_recovery();
             self.look_at_offices();
+            self.look_for_keys();
             let now = self.now();
             self.session.tick(now);
         }
@@ -231,41 +236,6 @@ impl Driver {
         }
     }
 
-    fn tell_growth(&mut self) {
-        let now = self.now();
-        for info in self.office.journal.logs() {
-            if info.role == journal::Role::Own {
-                self.session.local_grew(now, &info.log, info.epoch, info.size);
-            }
-        }
-        // Evidence that was found elsewhere, by another link or a person, holds for this one too.
-        let office = &self.office;
-        self.session.freeze(now, |log, epoch| store::frozen(office, log, epoch));
-    }
-
-    /// Ends a link whose plan for taking records back no longer holds: a key of one more epoch is
-    /// known, or everything is here.
-    fn look_at_recovery(&mut self) {
-        let Some((_, epochs)) = self.session.recovering() else { return };
-        let now_lost = reseed::epochs(&self.office);
-        if now_lost.as_ref() != Some(&epochs) {
-            let (now, epoch) = (self.now(), self.office.own_epoch());
-            self.session.end_recovery(now, epoch);
-        }
-    }
-
-    /// Takes up which epochs are closed; ends a link that was planned with keys of the peer that
-    /// others have replaced since: it would refuse for ever what the new ones sign.
-    fn look_at_offices(&mut self) {
-        let known = self.office.country.known();
-        self.session.close_epochs(|log, epoch| {
-            known.closed.get(&(log.clone(), epoch)).map(|closed| closed.size)
-        });
-        if known.new_keys(&self.peer) != self.keys {
-            self.session.end_for_other_keys(self.now());
-        }
-    }
-
     /// Carries out what the session asks until it asks nothing more.
     async fn carry_out(
         &mut self,
@@ -276,10 +246,7 @@ impl Driver {
             let now = self.now();
             match action {
                 Action::Send(message) => outgoing.push_back(wire::encode_frame(message)),
-                Action::Greeted(greeted) => {
-                    self.round.look_again();
-                    self.greet(greeted);
-                }
+                Action::Greeted(greeted) => self.greet(greeted),
                 Action::ReadRoot(ask) => {
                     let root = self.office.journal.root_at(&ask.log, ask.epoch, ask.size);
                     self.session.root_read(now, ask.ticket, root.map_err(|e| failure(&e)));
@@ -312,6 +279,8 @@ impl Driver {
                         return Some(stopped);
                     }
                 }
+                Action::ReadKeys(ask) => self.read_keys(ask, storing),
+                Action::KeepKeys(ask) => self.keep_keys(ask, storing),
                 Action::TakeCosignature(line) => self.take_cosignature(line).await,
                 Action::Recall(Recall { ticket, shown }) => {
                     let answer = recall::recall(&self.office, &self.peer, shown).await;
@@ -339,6 +308,7 @@ impl Driver {
     }
 
     fn greet(&mut self, greeted: Greeted) {
+        self.round.look_again();
         info!(peer = %self.peer, software = %greeted.software, "link established");
         if let Err(text) = self.office.links.greeted(&self.peer, &greeted, self.office.clock.now())
         {
@@ -392,6 +362,8 @@ impl Driver {
             Stored::Witness(ticket, outcome) => {
                 self.session.witness_persisted(now, ticket, outcome);
             }
+            Stored::KeysRead(ticket, wraps) => self.session.keys_read(now, ticket, wraps),
+            Stored::KeysKept(ticket, outcome) => self.session.keys_kept(now, ticket, outcome),
         }
     }
 

@@ -1,8 +1,9 @@
 //! What the mirror says of heads and records: cosignatures and its position.
 
 use evidence::checkpoint::cosign;
+use evidence::log::LogName;
 
-use super::Follower;
+use super::{Follower, Phase};
 use crate::action::{Action, Mirrored};
 use crate::message::{HeadAccepted, Held, Message};
 use crate::now::Now;
@@ -27,7 +28,8 @@ impl Follower {
         Ok(())
     }
 
-    /// The mirror cosignature, once per head and link; the driver hears of it.
+    /// The mirror cosignature, once per head and link, when the keys of everything below it are
+    /// kept here too; the driver hears of it.
     pub(super) fn mirror_cosignature(
         &mut self,
         now: Now,
@@ -37,7 +39,8 @@ impl Follower {
         let Some(accepted) = self.accepted.as_ref().filter(|a| a.checkpoint.size == size) else {
             return Ok(None);
         };
-        if self.mirror_signed == Some(size) {
+        let is_keyed = self.keyed.is_none_or(|keyed| keyed >= size);
+        if self.mirror_signed == Some(size) || !is_keyed {
             return Ok(None);
         }
         let line = cosign(&accepted.note, &self.keys.mirror, now.unix_seconds())
@@ -53,6 +56,26 @@ impl Follower {
             }));
         }
         Ok(Some(line))
+    }
+
+    /// Wraps of the keys of so many records are kept here.
+    pub(crate) fn keys_kept(
+        &mut self,
+        now: Now,
+        keyed: &impl Fn(&LogName, u32) -> Option<u64>,
+        q: &mut Queue,
+    ) -> Result<(), Violation> {
+        self.keyed = keyed(&self.id.log, self.id.epoch);
+        // A head that has no answer of the witness on this link yet gets both together.
+        let size = self.held.size();
+        let answered = self.witness_line.as_ref().is_some_and(|(at, _)| *at == size);
+        if answered
+            && matches!(self.phase, Phase::Active)
+            && let Some(line) = self.mirror_cosignature(now, q)?
+        {
+            self.send_held(Some(line), q);
+        }
+        Ok(())
     }
 
     pub(super) fn send_held(&self, cosignature: Option<String>, q: &mut Queue) {

@@ -1,5 +1,7 @@
 //! Wraps of keys: what the driver says and answers.
 
+use evidence::log::LogName;
+
 use super::Session;
 use crate::action::{Failure, KeepTicket, KeysTicket};
 use crate::message::KeyWrap;
@@ -7,12 +9,22 @@ use crate::now::Now;
 
 impl Session {
     /// Records are held whose keys these are, and no wraps of them: they are asked for, each once
-    /// on this link. May be said again at any time; nothing is asked of a peer that does not
-    /// understand it, or before its hello.
-    pub fn want_keys(&mut self, now: Now, ids: impl Iterator<Item = [u8; 16]>) {
-        if !self.is_closed() {
-            self.keys.want(now, ids, &mut self.queue);
+    /// on this link. `keyed` says of how many records of a mirrored log the wraps are kept,
+    /// durably; heads above that are not co-signed as the mirror's. False: the peer does not
+    /// understand it, or has not said hello yet; nothing was done.
+    pub fn want_keys(
+        &mut self,
+        now: Now,
+        ids: impl Iterator<Item = [u8; 16]>,
+        keyed: impl Fn(&LogName, u32) -> Option<u64>,
+    ) -> bool {
+        if self.is_closed() || !self.keys.want(now, ids, &mut self.queue) {
+            return false;
         }
+        let queue = &mut self.queue;
+        let outcome = self.followers.iter_mut().try_for_each(|f| f.keys_kept(now, &keyed, queue));
+        self.settle(now, outcome);
+        true
     }
 
     /// Answer to [`Action::ReadKeys`](crate::action::Action::ReadKeys): what is here of the keys,

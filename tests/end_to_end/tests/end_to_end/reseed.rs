@@ -19,7 +19,6 @@ use wire::pb::operator::v1::{ListLogsRequest, LogRow, ReadLogRequest};
 use wire::pb::query::v1::{Dimension, Table};
 
 use crate::support::call::{accepted, execute, open, record_contacts};
-use crate::support::files;
 use crate::support::requests::{appeal, command, contact};
 use crate::support::tool::{Tool, bare, ended};
 use crate::support::{land, reading, until};
@@ -98,18 +97,19 @@ async fn destroyed(country: &mut Country) -> Result<u64> {
     Ok(all)
 }
 
-/// New keys from the offline machine, with the vault's root key of the old server.
+/// New keys from the offline machine; nothing of the old server is left.
 async fn new_keys(country: &Country, dir: &Path) -> Result<()> {
     let (authority, made) = (dir.join("authority"), dir.join("new-keys"));
     let keys = country.installation.keys(OFFICE);
-    fs::copy(keys.join("trust.toml"), authority.join("trust.toml"))?;
+    let (trust, had) = (authority.join("trust.toml"), keys.join("trust.toml"));
+    fs::copy(had, trust)?;
     let (authority, out) = (authority.display().to_string(), made.display().to_string());
     let line =
         ["pki", "issue", "node", "--dir", &authority, "--office", OFFICE, "--epoch", "2", "--out"];
     let line = [&line[..], &[out.as_str()]].concat();
     let issued = ended(bare(&line)?, &line).await?;
     ensure!(issued.status == 0, "{}{}", issued.out, issued.err);
-    fs::copy(keys.join("vault.key"), made.join("vault.key"))?;
+    ensure!(made.join("recovery.pub").is_file(), "new keys come without the recovery key");
     fs::remove_dir_all(&keys)?;
     fs::rename(&made, &keys)?;
     let public = keys.join("public.toml").display().to_string();
@@ -126,10 +126,8 @@ async fn a_lost_server_is_filled_from_the_centre_and_goes_on() -> Result<()> {
     let centre_process = process(country);
     let work = work(country).await?;
     let signed = destroyed(country).await?;
-    // There is a copy of the vault.
     country.region(OFFICE)?.link.mend();
-    let (data, vault) = (country.installation.data(OFFICE), dir.join("vault-copy"));
-    files::copy(&data.join("vault"), &vault)?;
+    let data = country.installation.data(OFFICE);
     let old_disk = dir.join("old-disk");
     fs::rename(&data, &old_disk)?;
     record_contacts(country, OTHER, 20).await?;
@@ -155,13 +153,14 @@ async fn a_lost_server_is_filled_from_the_centre_and_goes_on() -> Result<()> {
 
     let began = Instant::now();
     new_keys(country, &dir).await?;
-    files::copy(&vault, &data.join("vault"))?;
     refill(country, held).await?;
     let filled = began.elapsed();
     compare(country, &before, (held, signed)).await?;
+    let recovered = texts(country, &work).await?;
     goes_on(country, &work).await?;
     println!(
-        "reseed: {held} records, two kills on the way, {} ms until the office records again",
+        "reseed: {held} records, two kills on the way, {} ms until the office records again, \
+         {recovered} keys recovered",
         filled.as_millis()
     );
     ensure!(process(country) == centre_process, "the centre was restarted");
@@ -192,6 +191,45 @@ async fn refill(country: &mut Country, held: u64) -> Result<()> {
     }
     country.region(OFFICE)?.link.mend();
     country.until_writable(OFFICE).await
+}
+
+/// The texts of the old server, whose vault is gone: they do not open, their keys come back from
+/// the centre, and the holder of the recovery key opens them. Of what the centre held nothing lacks
+/// but the keys of what came in the last moment, which are counted. The number of keys recovered.
+async fn texts(country: &mut Country, work: &Work) -> Result<u64> {
+    let first = Position { log: LOG.to_owned(), epoch: 1, sequence: 0 };
+    let closed = open(country, OFFICE, "clerk", first.clone()).await?;
+    ensure!(closed.is_err(), "a text opens without its key: {closed:?}");
+    let custody = rows(country, "KZ").await?[&1].clone();
+    let lacking = until("what the centre keeps of the keys is here", async || {
+        let rows = Tool::of(country, OFFICE, "operator")?.json(&["sync", "status"]).await?;
+        let lacking = rows.first().and_then(|row| row["keys_lacking"].as_u64());
+        let lacking = lacking.context("keys_lacking")?;
+        ensure!(lacking <= 150, "{lacking} keys are lacking");
+        Ok(lacking)
+    })
+    .await?;
+    ensure!(country.stop_region(OFFICE).await?, "the region did not end cleanly");
+    let (data, keys) = (country.installation.data(OFFICE), country.installation.keys(OFFICE));
+    let [data, keys, key] =
+        [data, keys, country.installation.recovery_key()].map(|path| path.display().to_string());
+    let line = ["vault", "recover", "--office", OFFICE, "--data", &data, "--keys", &keys];
+    let line = [&line[..], &["--recovery-key", &key, "--json"]].concat();
+    let said = ended(bare(&line)?, &line).await?;
+    ensure!(said.status == 0, "{}{}", said.out, said.err);
+    let row: Value = serde_json::from_str(&said.out)?;
+    country.start_region(OFFICE).await?;
+    country.until_writable(OFFICE).await?;
+    let recovered = row["recovered"].as_u64().context("recovered")?;
+    let readable = custody.size - lacking;
+    for sequence in 0..custody.size {
+        let at = Position { sequence, ..first.clone() };
+        let opened = open(country, OFFICE, "clerk", at).await?;
+        let opens = opened.as_ref().err().is_none_or(|s| s.message().contains("no sealed part"));
+        ensure!(opens == (sequence < readable), "record {sequence} of {readable}: {opened:?}");
+    }
+    ensure!(recovered > 301 && work.receipt.epoch == 1, "{recovered} keys");
+    Ok(recovered)
 }
 
 /// The same events under the same roots at both, and the hole that is declared, exactly.

@@ -10,7 +10,8 @@ use crate::ground::{Ground, OFFICE, ground, record};
 
 /// Fewer make a quick look.
 static RECORDS: LazyLock<usize> = LazyLock::new(|| {
-    std::env::var("ADAL_LINK_RECORDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5_000)
+    let given = std::env::var_os("ADAL_LINK_RECORDS").and_then(|text| text.into_string().ok());
+    given.and_then(|text| text.parse().ok()).unwrap_or(5_000)
 });
 const MINUTE: Duration = Duration::from_secs(60);
 

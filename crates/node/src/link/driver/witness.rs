@@ -41,6 +41,8 @@ pub struct Round {
     /// Lines that came before what they need to be understood, newest last.
     early: VecDeque<Cosigned>,
     looked: Option<Instant>,
+    /// What was seen of the keys that are wanted.
+    pub(super) keys: u64,
 }
 
 impl Round {
