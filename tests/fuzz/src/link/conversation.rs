@@ -348,6 +348,7 @@ impl Conversation {
             (|task| matches!(task, Action::PersistHead(_))) as fn(&Action) -> bool,
             |task| matches!(task, Action::SignHead(_)),
             |task| matches!(task, Action::ReadRoot(_)),
+            |task| matches!(task, Action::ProveHead(_)),
         ] {
             assert!(count(is) <= 2, "more than one request of a kind for each log");
         }
