@@ -9,6 +9,7 @@ use replication::{
 
 use super::audit;
 use super::bend::{bend, invent, splice};
+use super::cheat::Cheat;
 use super::material::{LENGTH, MATERIAL};
 use super::office::{Copy, Office};
 use super::script::Script;
@@ -18,6 +19,9 @@ pub const GROW: u8 = 0x6a;
 
 /// The step by which time passes; how much follows.
 pub const PASS: u8 = 0x69;
+
+/// The step by which a side begins to cheat; the side and how follow.
+pub const CHEAT: u8 = 0x64;
 
 /// Steps of one script, and links that one script opens.
 const STEPS: usize = 400;
@@ -62,6 +66,8 @@ pub struct Conversation {
     /// The centre and the other office.
     pub offices: [Office; 2],
     ends: [End; 2],
+    /// How each side cheats.
+    cheats: [Cheat; 2],
     /// A session has ended.
     over: bool,
     links: usize,
@@ -113,8 +119,8 @@ impl Conversation {
         let offices = offices(scene, script.byte());
         let limits = Limits { window_bytes: 8192, batch_bytes: 4096, ..Limits::default() };
         let ends = [0, 1].map(|i| End::new(&offices[i], &limits, at(1)));
-        let (over, said) = (false, Vec::new());
-        let mut it = Conversation { now: 1, limits, offices, ends, over, links: 1, said };
+        let (cheats, over, said) = ([Cheat::default(); 2], false, Vec::new());
+        let mut it = Conversation { now: 1, limits, offices, ends, cheats, over, links: 1, said };
         it.settle(0);
         it.settle(1);
         for _ in 0..STEPS {
@@ -133,13 +139,14 @@ impl Conversation {
         let op = script.byte();
         let from = usize::from(op & 1);
         if op < 0x60 {
-            if let Some(message) = self.ends[from].outbox.pop_front() {
+            if let Some(message) = self.next(from) {
                 self.hear(1 - from, message);
             }
             return;
         }
         match op % 16 {
-            0..=4 => self.bend_next(op, script),
+            0..=3 => self.bend_next(op, script),
+            4 => self.cheats[script.below(2)] = Cheat(script.byte()),
             5 => drop(self.ends[from].outbox.pop_front()),
             6 => self.ends[from].outbox.rotate_left(1.min(self.ends[from].outbox.len())),
             7 | 8 => self.repeat(from, script),
@@ -159,10 +166,17 @@ impl Conversation {
         }
     }
 
+    /// The next message of one side, as it has it said.
+    fn next(&mut self, from: usize) -> Option<Message> {
+        let mut message = self.ends[from].outbox.pop_front()?;
+        self.cheats[from].turn(&mut message);
+        Some(message)
+    }
+
     /// The next message arrives changed.
     fn bend_next(&mut self, op: u8, script: &mut Script<'_>) {
         let from = script.below(2);
-        let Some(mut message) = self.ends[from].outbox.pop_front() else {
+        let Some(mut message) = self.next(from) else {
             return self.hear(1 - from, invent(script));
         };
         match op % 16 {

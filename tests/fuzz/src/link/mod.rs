@@ -7,11 +7,12 @@
 //! before it is stored; after the end of a session nothing more is asked; what waits is bounded.
 //!
 //! * [`material`]: real records, heads, proofs and lines; [`script`]: the input as values
-//! * [`bend`]: bent messages; [`office`]: disk and driver; [`audit`]: what must be true
+//! * [`bend`], [`cheat`]: messages changed once, and all along; [`office`]: disk and driver; [`audit`]: what must be true
 //! * [`conversation`]: two offices, what is on the way between them, and the steps
 
 pub mod audit;
 pub mod bend;
+pub mod cheat;
 pub mod conversation;
 pub mod material;
 pub mod office;
@@ -21,7 +22,7 @@ use replication::{Cosigned, Message, RefusalCode, Refused};
 
 use crate::Target;
 use crate::mutate::Random;
-use conversation::{Conversation, GROW, PASS, Scene};
+use conversation::{CHEAT, Conversation, GROW, PASS, Scene};
 use material::MATERIAL;
 
 /// Mutations of a conversation in `make test`.
@@ -63,6 +64,9 @@ fn scripts() -> Vec<Vec<u8>> {
     let mut random = Random::new(12);
     for _ in 0..64 {
         let mut script = vec![random.number() as u8];
+        if random.below(2) == 0 {
+            script.extend([CHEAT, random.below(2) as u8, random.number() as u8]);
+        }
         for _ in 0..random.below(80) + 20 {
             script.push(random.below(2) as u8);
             if random.below(5) == 0 {
