@@ -11,14 +11,15 @@
 //! head, cosignature, receipt, request, statement or folder says what the honest one says. A session
 //! stores and co-signs nothing else either, whatever its peer says and in whatever order.
 //!
-//! Not in scope: transport and storage, and what bodies mean.
+//! Not in scope: transport and storage, and what facts mean.
 //!
-//! * [`parsers`], [`verifiers`], [`frames`], [`link`]: the targets.
+//! * [`parsers`], [`verifiers`], [`frames`], [`bodies`], [`link`]: the targets.
 //! * [`world`]: keys, a log and an honest bundle; always the same.
 //! * [`mutate`]: seeded mutations.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+pub mod bodies;
 pub mod frames;
 pub mod link;
 pub mod mutate;
@@ -40,8 +41,8 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [&[Target]; 4] =
-    [parsers::TARGETS, verifiers::TARGETS, frames::TARGETS, link::TARGETS];
+pub const TARGETS: [&[Target]; 5] =
+    [parsers::TARGETS, verifiers::TARGETS, frames::TARGETS, bodies::TARGETS, link::TARGETS];
 
 /// The target with this name.
 #[must_use]

@@ -13,7 +13,7 @@ use fuzz_tests::mutate::{Random, mutate};
 /// Runs a target; tells the input if it panics.
 fn run(name: &str, target: fn(&[u8]), input: &[u8]) {
     if catch_unwind(AssertUnwindSafe(|| target(input))).is_err() {
-        panic!("{name}: broken by {:?}", String::from_utf8_lossy(input));
+        panic!("{name}: broken by \"{}\"", input.escape_ascii());
     }
 }
 
