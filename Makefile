@@ -104,8 +104,8 @@ FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 FUZZ_DIR := target/fuzz
 
 # What is found is kept in target/fuzz/<target>.found, an input that breaks a target as a crash file
-# beside it: it becomes a test of the parser that it breaks.
-fuzz: ## Coverage-guided fuzzing of every parser and verifier of evidence (needs a C++ compiler)
+# beside it: it becomes a test of the code that it breaks.
+fuzz: ## Coverage-guided fuzzing of evidence and of the link (needs a C++ compiler)
 	cd tests/fuzz/guided && CARGO_TARGET_DIR=../../../$(FUZZ_DIR)/build $(CARGO) test --locked
 	cd tests/fuzz/guided && CARGO_TARGET_DIR=../../../$(FUZZ_DIR)/build RUSTFLAGS="$(FUZZ_FLAGS)" \
 	  $(CARGO) build --locked --release --target $(FUZZ_HOST)

@@ -463,7 +463,8 @@ impl Follower {
     }
 }
 
-/// Bytes of records in a batch.
+/// Bytes of memory that a batch takes, also one that holds nothing.
 fn bytes(message: &Entries) -> usize {
-    message.records.iter().map(Vec::len).sum()
+    let records = message.records.iter().map(|record| record.len() + size_of::<Vec<u8>>());
+    records.sum::<usize>() + size_of_val(&message.proof[..]) + size_of::<Entries>()
 }

@@ -62,6 +62,8 @@ pub(crate) struct Giving {
     held: u64,
     sent: u64,
     reading: Option<u64>,
+    /// The receiver has gone back since it was asked for: what is read will not be sent.
+    void: bool,
     pace: Pace,
     progress_at: u64,
 }
@@ -93,6 +95,7 @@ impl Giving {
             held: had,
             sent: had,
             reading: None,
+            void: false,
             pace,
             progress_at: 0,
         }
@@ -151,7 +154,7 @@ impl Giving {
         } else {
             self.sent = message.size;
             self.pace.rewind();
-            self.reading = None;
+            self.void = self.reading.is_some();
         }
         self.progress_at = now.mono;
         self.held = message.size;
@@ -194,6 +197,9 @@ impl Giving {
             return Ok(());
         }
         self.reading = None;
+        if std::mem::take(&mut self.void) || !matches!(self.phase, Phase::Active) {
+            return Ok(());
+        }
         let read = match answer {
             Ok(read) => read,
             Err(failure) => return self.failed(failure, q),
@@ -222,7 +228,7 @@ impl Giving {
             return;
         }
         let text = message.text.clone();
-        self.reading = None;
+        self.void = self.reading.is_some();
         self.phase = match message.code.is_temporary() {
             true => Phase::Paused(message.code),
             false => Phase::Stopped { code: message.code, text: text.clone() },

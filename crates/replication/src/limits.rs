@@ -15,8 +15,9 @@ pub const BATCHES_IN_FLIGHT: usize = 64;
 /// and before it refuses the log. An honest origin has at most [`BATCHES_IN_FLIGHT`] on the way.
 pub const GAPS_TOLERATED: u32 = 128;
 
-/// Bytes of records one log may have waiting for the disk before the link is given up: the peer
-/// ignores its window. Largest permitted window and one largest record, with room to spare.
+/// Bytes of batches one log may have waiting for the disk before the link is given up: the peer
+/// ignores its window. Largest permitted window and one largest record, with room to spare for what
+/// a batch takes beside the bytes of its records.
 pub const INBOUND_BYTES: usize = 24 * 1024 * 1024;
 
 /// Epochs of one log that are taken up from a peer's hello. Each is opened by a person after a

@@ -99,6 +99,8 @@ struct Reading {
     serial: u64,
     from: u64,
     head_size: u64,
+    /// The follower has gone back since: what is read will not be sent.
+    void: bool,
 }
 
 #[derive(Debug)]
@@ -409,7 +411,9 @@ impl Origin {
     fn rewind(&mut self) {
         self.sent = self.held;
         self.pace.rewind();
-        self.reading = None;
+        if let Some(reading) = &mut self.reading {
+            reading.void = true;
+        }
     }
 
     fn stop(&mut self, reason: Reason, q: &mut Queue) {

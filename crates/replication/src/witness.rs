@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 use evidence::checkpoint::{Checkpoint, cosign};
 use evidence::log::LogName;
-use evidence::merkle::empty_root;
+use evidence::merkle::{MAX_PROOF, empty_root};
+use evidence::note::MAX_NOTE;
 use evidence::verify::{HeadError, check_head};
 
 use crate::action::{
@@ -77,6 +78,9 @@ impl Witnessing {
         let key = (log.clone(), epoch);
         if self.asked.contains_key(&key) {
             return Err(Violation::internal("a head to witness came before the last was answered"));
+        }
+        if message.note.len() > MAX_NOTE || message.proof.len() > MAX_PROOF {
+            return Err(Violation::internal("a head to witness is longer than any may be"));
         }
         if self.asked.len() >= HOLDINGS || epoch as usize > EPOCHS {
             return Err(Violation::internal("more logs came to be witnessed than may be"));

@@ -6,7 +6,9 @@ mod support;
 use evidence::checkpoint::Checkpoint;
 use evidence::log::origin;
 use evidence::note::Signer;
-use replication::{Action, Close, Head, Hello, Message, PROTOCOL, RefusalCode, Role, Session};
+use replication::{
+    Action, Close, Entries, Head, Hello, Message, PROTOCOL, RefusalCode, Role, Session,
+};
 use support::bench::{Bench, LOG, at_ten, centre, entries_of, head_of, holding, note, region};
 use support::office::{Stored, cosigner};
 use support::world::limits;
@@ -242,6 +244,23 @@ fn nothing_is_answered_before_it_is_durable() {
     office.execute(at(6), actions.remove(1), &mut session);
     let actions = drain(&mut session);
     assert!(matches!(&actions[..], [Action::Send(Message::Held(h))] if h.size == 5), "{actions:?}");
+}
+
+#[test]
+fn batches_that_hold_nothing_wait_for_a_head_within_the_same_bound() {
+    for (records, proof) in [(vec![vec![]; 65_536], vec![]), (vec![], vec![[0; 32]; 65_536])] {
+        let (stored, mut bench) = at_ten();
+        bench.session.handle(at(2), Message::Head(head_of(&stored, 12, 20)));
+        let Some(Action::PersistHead(_)) = bench.session.poll() else { panic!("a head to store") };
+        let batch = Entries { records, proof, ..entries_of(&stored, 10, 12, 20) };
+        for _ in 0..20 {
+            bench.session.handle(at(2), Message::Entries(batch.clone()));
+        }
+        bench.settle();
+        let Some(Close::Refused { code, text, .. }) = &bench.close else { panic!("no bound") };
+        assert_eq!(*code, RefusalCode::Internal);
+        assert!(text.contains("than any window permits"), "{text}");
+    }
 }
 
 #[test]

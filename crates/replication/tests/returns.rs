@@ -183,6 +183,19 @@ fn an_empty_office_gets_back_what_is_held_and_learns_what_is_lost() {
 }
 
 #[test]
+fn an_epoch_that_a_hello_names_twice_is_given_back_once() {
+    let stored = region(30, 1);
+    let (mut region, mut centre) = (taker(Part::default()), giver(&stored, 30, 30));
+    let mut up = VecDeque::new();
+    region.settle(&mut up);
+    let Some(Message::Hello(mut hello)) = up.pop_front() else { panic!("a hello") };
+    hello.holdings = vec![hello.holdings[0].clone(); 5];
+    let said = centre.say(Message::Hello(hello));
+    let returns = said.iter().filter(|m| matches!(m, Message::Return(_))).count();
+    assert_eq!(returns, 1);
+}
+
+#[test]
 fn what_an_office_kept_is_completed_and_what_is_longer_stays() {
     let stored = region(50, 1);
     for (kept, held, signed) in [(20, 40, 40), (20, 40, 50), (40, 40, 50), (45, 40, 40)] {

@@ -76,6 +76,19 @@ fn a_head_is_co_signed_as_it_grows_from_nothing() {
 }
 
 #[test]
+fn a_head_that_is_longer_than_any_may_be_is_not_kept_until_the_register_is_read() {
+    let honest = ask(&region(20, 1), 0, 5);
+    let note = Witness { note: "x".repeat(1 << 20), ..honest.clone() };
+    let proof = Witness { proof: vec![[0; 32]; 1 << 15], ..honest };
+    for message in [note, proof] {
+        let mut bench = witness(enrolled());
+        bench.session.handle(at(2), Message::Witness(message));
+        assert!(matches!(bench.session.poll(), Some(Action::Send(Message::Refused(_)))));
+        assert!(bench.session.is_closed());
+    }
+}
+
+#[test]
 fn a_proof_from_elsewhere_is_stale_and_an_older_head_too() {
     let stored = region(20, 1);
     let mut bench = witness(enrolled());

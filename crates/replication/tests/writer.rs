@@ -6,10 +6,10 @@ mod support;
 use evidence::checkpoint::{Checkpoint, cosign};
 use evidence::log::origin;
 use evidence::note::Signer;
-use replication::{Close, HeadAccepted, Held, Message, RefusalCode, Role};
+use replication::{Action, Close, HeadAccepted, Held, Message, RefusalCode, Role};
 use support::bench::{Bench, LOG, holding, note, prefix, region, writer};
 use support::office::{Stored, cosigner};
-use support::{DOMAIN, name};
+use support::{DOMAIN, at, name};
 
 #[test]
 fn a_writer_behind_its_own_signed_head_stops_and_says_rollback() {
@@ -115,6 +115,34 @@ fn a_rewind_sends_the_same_records_again() {
     bench.say(Message::Held(held));
     assert_eq!(firsts(&bench), [0]);
     assert!(matches!(bench.sent[0], Message::Head(_)), "an unanswered head goes first again");
+}
+
+#[test]
+fn a_mirror_that_repeats_its_position_has_one_batch_read_at_a_time() {
+    let full = region(120, 1);
+    let mut bench = Bench::new(writer(full.clone()), "KZ");
+    bench.hello("KZ", vec![holding(&Stored::default(), Role::Follower, None)]);
+    let first = bench.sent.iter().find_map(|m| match m {
+        Message::Entries(e) => Some(e.records.len() as u64),
+        _ => None,
+    });
+    let (size, root) = (first.unwrap(), full.root_at(first.unwrap()));
+    let held = Held { log: name(LOG), epoch: 1, size, root, cosignature: None };
+    bench.sent.clear();
+    let mut asked = Vec::new();
+    for _ in 0..9 {
+        bench.session.handle(at(2), Message::Held(held.clone()));
+        while let Some(action) = bench.session.poll() {
+            assert!(matches!(action, Action::ReadEntries(_)), "{action:?}");
+            asked.push(action);
+        }
+    }
+    assert_eq!(asked.len(), 1);
+    // What was read for the old position is not sent, what follows is.
+    bench.office.execute(at(2), asked.remove(0), &mut bench.session);
+    bench.settle();
+    assert!(matches!(bench.sent[0], Message::Head(_)), "{:?}", bench.sent);
+    assert!(matches!(&bench.sent[1], Message::Entries(e) if e.first_seq == size));
 }
 
 #[test]

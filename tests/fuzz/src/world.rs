@@ -100,7 +100,7 @@ impl World {
 }
 
 /// A record; every other one uses every field.
-fn draft(log: &LogName, seq: u64) -> Draft {
+pub(crate) fn draft(log: &LogName, seq: u64) -> Draft {
     let (id, full) = ([seq as u8 + 1; 16], seq.is_multiple_of(2));
     let text = |text| ShortText::new(text).unwrap();
     let header = Header {

@@ -119,7 +119,7 @@ impl Origin {
         };
         let Some(max_bytes) = self.pace.room() else { return false };
         let serial = q.serial();
-        self.reading = Some(Reading { serial, from: self.sent, head_size });
+        self.reading = Some(Reading { serial, from: self.sent, head_size, void: false });
         q.push(Action::ReadEntries(ReadEntries {
             ticket: ReadTicket { slot: self.id.slot, serial },
             log: self.id.log.clone(),
@@ -141,7 +141,9 @@ impl Origin {
         if self.reading.as_ref().is_none_or(|r| r.serial != ticket.serial) {
             return Ok(());
         }
-        let Some(reading) = self.reading.take().filter(|_| self.active()) else { return Ok(()) };
+        let active = self.active();
+        let wanted = |reading: &Reading| active && !reading.void;
+        let Some(reading) = self.reading.take().filter(wanted) else { return Ok(()) };
         let read = match answer {
             Ok(read) => read,
             Err(failure) => return self.failed(failure, q),

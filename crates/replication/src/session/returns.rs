@@ -51,6 +51,9 @@ impl Session {
             }
             return true; // or the driver opens it, and the next link speaks of it
         }
+        if self.giving(log, epoch).is_some() {
+            return true; // it is named twice
+        }
         let given = self.given.iter().find(|given| given.log == *log && given.epoch == epoch);
         if let Some(given) = given.cloned().filter(|_| understands(hello)) {
             let slot = self.origins.len() + self.givings.len();
