@@ -57,7 +57,7 @@ enum Phase {
     /// The peer holds it and will say what.
     Expecting,
     /// More is here than the peer can give; the driver reads what it should have.
-    Comparing(u64),
+    Comparing(u64, Checkpoint),
     Active,
     /// Nothing can be stored. Goes on at `until`, once everything that the peer sent before it
     /// knew has come in and the driver owes no answer.
@@ -89,6 +89,8 @@ pub(crate) struct Recovery {
     head: Option<(Checkpoint, String)>,
     /// What is asked of the peer to lead to: what it can prove.
     target: Option<Checkpoint>,
+    /// The signed head to which that leads. What is here must be a part of it, or it of this.
+    shown: Option<Checkpoint>,
     /// A larger head that is to be stored, and the request for it.
     pending: Option<(Checkpoint, String)>,
     persisting: Option<u64>,
@@ -124,6 +126,7 @@ impl Recovery {
             phase,
             head,
             target: None,
+            shown: None,
             pending: None,
             persisting: None,
             staged: lost.frontier.clone(),
@@ -190,7 +193,7 @@ impl Recovery {
                 return Ok(());
             }
         };
-        self.target = Some(part);
+        (self.target, self.shown) = (Some(part), Some(signed.clone()));
         if self.head.as_ref().is_some_and(|(known, _)| known.size >= signed.size) {
             self.compare(q);
             return Ok(());
@@ -249,14 +252,16 @@ impl Recovery {
             }
             return;
         }
+        let with = self.shown.as_ref().filter(|signed| signed.size <= self.held.size());
+        let with = with.unwrap_or(target).clone();
         let serial = q.serial();
         q.push(Action::ReadRoot(ReadRoot {
             ticket: RootTicket { slot: self.id.slot, serial },
             log: self.id.log.clone(),
             epoch: self.id.epoch,
-            size: target.size,
+            size: with.size,
         }));
-        self.phase = Phase::Comparing(serial);
+        self.phase = Phase::Comparing(serial, with);
     }
 
     /// The root of as many own records as the peer has.
@@ -266,10 +271,10 @@ impl Recovery {
         answer: Result<Hash, Failure>,
         q: &mut Queue,
     ) -> Result<(), Violation> {
-        if !matches!(self.phase, Phase::Comparing(serial) if serial == ticket.serial) {
-            return Ok(());
-        }
-        let Some(target) = self.target.clone() else { return Ok(()) };
+        let target = match &self.phase {
+            Phase::Comparing(serial, with) if *serial == ticket.serial => with.clone(),
+            _ => return Ok(()),
+        };
         match answer {
             Ok(root) if root == target.root => {
                 self.send_held(q);
@@ -479,7 +484,7 @@ impl Recovery {
             witnessed: self.head.as_ref().map(|(head, _)| head.size),
             lag: target.map(|size| size.saturating_sub(self.held.size())),
             state: match &self.phase {
-                Phase::Waiting | Phase::Expecting | Phase::Comparing(_) => LogState::Waiting,
+                Phase::Waiting | Phase::Expecting | Phase::Comparing(..) => LogState::Waiting,
                 Phase::Active => LogState::CatchingUp,
                 Phase::Done => LogState::Live,
                 Phase::Paused { code, .. } => LogState::Paused(*code),

@@ -192,7 +192,13 @@ impl Relay {
         let Some(log) = &message.log else { return };
         let key = (log.clone(), message.epoch);
         let Some(asking) = self.logs.get_mut(&key) else { return };
-        let Some(Under::Sent(head)) = asking.under.take() else { return };
+        let head = match asking.under.take() {
+            Some(Under::Sent(head)) => head,
+            other => {
+                asking.under = other; // nothing was sent that it could mean
+                return;
+            }
+        };
         let note = message.note.clone();
         let held = note.and_then(|note| known(note, &asking.verifier, &asking.name));
         match message.code {
@@ -229,8 +235,10 @@ impl Asking {
         if self.stopped || self.under.is_some() {
             return;
         }
-        let Some(head) = self.next.take() else { return };
-        let (old_size, size) = (self.held_size(), head.checkpoint.size);
+        let held = self.held_size();
+        let next = self.next.take().filter(|next| next.checkpoint.size >= held);
+        let Some(head) = next else { return };
+        let (old_size, size) = (held, head.checkpoint.size);
         if old_size == 0 || old_size == size {
             return self.send(key, head, Vec::new(), q);
         }

@@ -210,6 +210,21 @@ fn what_an_office_kept_is_completed_and_what_is_longer_stays() {
 }
 
 #[test]
+fn a_longer_log_that_is_not_the_signed_one_is_found_though_the_peer_holds_only_what_both_share() {
+    let stored = region(20, 1);
+    let mut other = prefix(&stored, 5);
+    (5..15).for_each(|seq| other.push(support::record(&name(LOG), 1, seq, 99 + seq)));
+    for (signed, is_found) in [(5, false), (11, true), (15, true), (18, false)] {
+        let mut region = taker(Part { stored: other.clone(), head: None });
+        run(&mut region, &mut giver(&stored, 5, signed), ALL);
+        let codes: Vec<_> = region.faults.iter().map(|f| (f.code, f.found_by)).collect();
+        let expected = is_found.then_some((RefusalCode::Fork, Party::Us));
+        assert_eq!(codes, expected.into_iter().collect::<Vec<_>>(), "head of {signed}");
+        assert_eq!(region.recovered.is_empty(), is_found, "head of {signed}");
+    }
+}
+
+#[test]
 fn another_history_is_not_mixed_with_what_was_signed() {
     let (stored, other) = (region(50, 1), region(50, 900));
     for (kept, held) in [(20, 40), (40, 40), (45, 40)] {

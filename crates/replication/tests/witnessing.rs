@@ -6,11 +6,11 @@ mod support;
 use std::collections::{BTreeMap, VecDeque};
 
 use evidence::Hash;
-use evidence::checkpoint::{Checkpoint, verify_cosignature};
+use evidence::checkpoint::{Checkpoint, cosign, verify_cosignature};
 use evidence::merkle::consistency_proof;
 use replication::{
     Action, Close, Cosigned, Failure, Hello, Message, Offer, PROTOCOL, Party, RefusalCode, Session,
-    Witness,
+    WITNESS, Witness, Witnessed,
 };
 use support::bench::{Bench, LOG, note, region};
 use support::office::{Office, Stored, cosigner, log_signer};
@@ -86,6 +86,36 @@ fn a_head_that_is_longer_than_any_may_be_is_not_kept_until_the_register_is_read(
         assert!(matches!(bench.session.poll(), Some(Action::Send(Message::Refused(_)))));
         assert!(bench.session.is_closed());
     }
+}
+
+#[test]
+fn no_proof_is_asked_for_that_leads_back() {
+    let stored = region(20, 1);
+    let mut bench = Bench::new(Office::new("KZ", &[], &[]), "KZ-71");
+    bench.say(Message::Hello(Hello {
+        protocol: PROTOCOL,
+        office: "KZ-71".to_owned(),
+        instance: [201; 16],
+        software: String::new(),
+        holdings: Vec::new(),
+        features: vec![WITNESS.to_owned()],
+        witnessed: Vec::new(),
+        shown: Vec::new(),
+    }));
+    let offer = |size| {
+        let (verifier, note) =
+            (log_signer(&name(LOG)).verifier(), note(size, stored.root_at(size)));
+        Offer { log: name(LOG), epoch: 1, verifier, note, own: false }
+    };
+    bench.session.offer(at(2), offer(20));
+    bench.session.offer(at(2), offer(19));
+    bench.settle();
+    let head = note(20, stored.root());
+    let cosignature = cosign(&head, &cosigner("KZ-71", "witness"), 9).unwrap();
+    let witnessed = Witnessed { log: name(LOG), epoch: 1, size: 20, cosignature };
+    bench.session.handle(at(3), Message::Witnessed(witnessed));
+    assert!(matches!(bench.session.poll(), Some(Action::Countersigned(_))));
+    assert!(bench.session.poll().is_none(), "the older head is not asked for");
 }
 
 #[test]

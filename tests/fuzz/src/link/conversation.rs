@@ -98,7 +98,8 @@ fn offices(scene: Scene, variant: u8) -> [Office; 2] {
         Scene::Returns => {
             a.mirrors.insert(region.name.clone(), Copy::new(region, held + 8, signed + 8));
             a.given = Some((region.name.clone(), held + 8, signed + 8));
-            let lost = Copy::new(region, high * 5, if low == 0 { 0 } else { high * 5 });
+            let mut lost = Copy::new(region, high * 5, if low == 0 { 0 } else { high * 5 });
+            lost.comes_back = true;
             b.lost = Some((region.name.clone(), lost));
             a.own.insert(centre.name.clone(), high + 5);
             b.mirrors.insert(centre.name.clone(), Copy::new(centre, low, low));

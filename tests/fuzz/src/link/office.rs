@@ -27,6 +27,8 @@ pub struct Copy {
     /// Which histories all of it may belong to; one at least.
     histories: Histories,
     frozen: Option<String>,
+    /// It is of a log of this office, which lost records of it.
+    pub comes_back: bool,
 }
 
 /// Which of the two histories of a log something may belong to.
@@ -92,7 +94,12 @@ impl Copy {
         assert_eq!((head.size, head.root), (size, root), "another head is to be stored");
         assert!(replaces.is_none_or(|old| old < size), "a head is to go back");
         assert!(size <= LENGTH, "a head that was never signed");
-        self.histories.keep(log, "a head", |history| history.root(size) == root);
+        if self.comes_back {
+            // Whether it goes with what is here is found out once it is stored.
+            assert!(log.histories.iter().any(|history| history.root(size) == root), "forged");
+        } else {
+            self.histories.keep(log, "a head", |history| history.root(size) == root);
+        }
         self.head = Some((size, note.to_owned()));
         Ok(())
     }
