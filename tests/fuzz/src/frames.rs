@@ -68,7 +68,8 @@ fn whole(data: &[u8]) {
         Message::Cosigned(cosigned) => read([&cosigned.cosignature]),
         Message::Held(held) => read(&held.cosignature),
         Message::Refused(refused) => read(&refused.note),
-        Message::Ping { .. } | Message::Pong { .. } => {}
+        Message::KeysWanted(_) | Message::Keys(_) | Message::Ping { .. } | Message::Pong { .. } => {
+        }
     }
 }
 

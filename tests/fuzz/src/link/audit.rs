@@ -1,6 +1,7 @@
 //! What must be true of all that an office says, and of what it shows to its operator.
 
 use evidence::checkpoint::verify_cosignature;
+use replication::limits::KEYS_AT_ONCE;
 use replication::{LogState, Message, Role, Status};
 
 use super::material::MATERIAL;
@@ -38,6 +39,7 @@ pub fn said(office: &Office, message: &Message) {
             assert_eq!(held.root, copy.root(&held.log, held.size), "held under another root");
             if let Some(line) = &held.cosignature {
                 cosigned(office, copy, "mirror", held.size, line);
+                assert!(office.kept.covers(held.size), "co-signed as mirror without the keys");
             }
         }
         Message::Entries(entries) => {
@@ -50,6 +52,8 @@ pub fn said(office: &Office, message: &Message) {
         Message::Return(returned) => {
             assert_eq!(returned.size, office.holds(&returned.log));
         }
+        Message::KeysWanted(wanted) => assert!((1..=KEYS_AT_ONCE).contains(&wanted.ids.len())),
+        Message::Keys(keys) => assert!(keys.wraps.len() <= KEYS_AT_ONCE),
         Message::Refused(_)
         | Message::Witness(_)
         | Message::Cosigned(_)

@@ -6,6 +6,7 @@ use replication::{
     Return, Role, Witness, WitnessedHead,
 };
 
+use super::keys::{bend_keys, bend_wanted};
 use super::material::{LENGTH, MATERIAL};
 use super::script::Script;
 use crate::frames::{decode, encode};
@@ -64,6 +65,8 @@ pub fn bend(message: &mut Message, script: &mut Script<'_>) {
             _ => m.cosignature = script.line(&m.cosignature),
         },
         Message::Return(m) => returned(m, script),
+        Message::KeysWanted(m) => bend_wanted(m, script),
+        Message::Keys(m) => bend_keys(m, script),
         Message::Ping { nonce } | Message::Pong { nonce } => *nonce = script.size(*nonce),
     }
 }

@@ -224,6 +224,7 @@ impl Conversation {
             let _ = self.ends[i].session.pass_on(passed);
         }
         let office = &mut self.offices[i];
+        office.kept.look(now, &mut self.ends[i].session);
         for (log, size) in office.own.iter_mut().filter(|_| !office.read_only) {
             *size = (*size + 3).min(LENGTH);
             self.ends[i].session.local_grew(now, log, 1, *size);
@@ -328,7 +329,9 @@ impl Conversation {
                 | Action::CommitBatch(_)
                 | Action::ProveHead(_)
                 | Action::ReadRegister(_)
-                | Action::PersistWitness(_) => end.tasks.push_back(action),
+                | Action::PersistWitness(_)
+                | Action::ReadKeys(_)
+                | Action::KeepKeys(_) => end.tasks.push_back(action),
                 other => office.execute(at(self.now), other, None, &mut end.session),
             }
         }
@@ -364,6 +367,8 @@ impl Conversation {
             |task| matches!(task, Action::SignHead(_)),
             |task| matches!(task, Action::ReadRoot(_)),
             |task| matches!(task, Action::ProveHead(_)),
+            |task| matches!(task, Action::ReadKeys(_)),
+            |task| matches!(task, Action::KeepKeys(_)),
         ] {
             assert!(count(is) <= 2, "more than one request of a kind for each log");
         }
@@ -378,6 +383,7 @@ impl Conversation {
         }
         self.now += SECOND;
         self.ends = [0, 1].map(|i| End::new(&self.offices[i], &self.limits, at(self.now)));
+        self.offices.iter_mut().for_each(|office| office.kept.begin_link());
         self.settle(0);
         self.settle(1);
         true

@@ -14,6 +14,7 @@ use replication::{
     SessionConfig, SignedHead, StoreCosignature, WitnessedHead,
 };
 
+use super::keys::Kept;
 use super::material::{DOMAIN, History, LENGTH, Log, MATERIAL};
 
 /// A copy of somebody's log as it is stored.
@@ -149,6 +150,8 @@ pub struct Office {
     pub signed: BTreeSet<String>,
     /// Whether its own logs were found to have two histories.
     pub read_only: bool,
+    /// What it keeps of keys.
+    pub kept: Kept,
 }
 
 fn log_of(name: &LogName) -> &'static Log {
@@ -235,7 +238,11 @@ impl Office {
                 let stored = works.and_then(|()| copy.persist(log_of(&r.log), &r.note, head));
                 session.witness_persisted(now, r.ticket, stored);
             }
-            other => self.note(now, other, session),
+            other => {
+                if let Some(other) = self.kept.execute(now, other, failure, session) {
+                    self.note(now, other, session);
+                }
+            }
         }
     }
 
