@@ -3,8 +3,8 @@
 //! Where an installation has a national recovery key (`recovery.pub` among the keys of each node),
 //! whoever holds sealed records of another office keeps the wraps of their keys, below `wraps` in
 //! its data folder, and an office whose vault was lost takes them back; the holder of the secret
-//! half opens them (`adal vault recover`). Which are lacking follows from the records that are held:
-//! nothing else is remembered.
+//! half opens them (`adal vault recover`). Which are lacking follows from the records that are
+//! held: nothing else is remembered.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,12 +12,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::OfficeCode;
 use evidence::log::LogName;
+use journal::LogInfo;
 use replication::{Failure, KeyWrap};
 use tracing::error;
 use vault::{KeyId, RecoveryPublic, Vault, VaultError, Wrap, WrapStore};
 
 use crate::options::Options;
 use crate::project::chain;
+use crate::records::Records;
 
 /// Name of the public recovery key in the folder of secrets.
 const RECOVERY: &str = "recovery.pub";
@@ -108,8 +110,9 @@ impl Escrow {
                 state.wanted.entry(peer.clone()).or_default().entry(id).or_insert(wanted);
             }
         }
-        state.looked.insert((log.clone(), epoch), end);
-        state.changes += 1;
+        if state.looked.insert((log.clone(), epoch), end) != Some(end) {
+            state.changes += 1;
+        }
         Ok(())
     }
 
@@ -132,9 +135,14 @@ impl Escrow {
         first.or_else(|| state.looked.get(&(log.clone(), epoch)).copied()).or(Some(0))
     }
 
-    /// How many keys a peer is to be asked for.
-    pub fn lacking(&self, peer: &OfficeCode) -> usize {
-        self.lock().wanted.get(peer).map_or(0, BTreeMap::len)
+    /// How many keys a peer is to be asked for; `None`: there is no recovery key, or what is held
+    /// was not looked through to its end.
+    pub fn lacking(&self, journal: &Records, peer: &OfficeCode) -> Option<u64> {
+        self.recovery.as_ref()?;
+        let state = self.lock();
+        let looked = |info: &LogInfo| state.looked.get(&(info.log.clone(), info.epoch)).copied();
+        let all = journal.logs().iter().all(|info| looked(info).unwrap_or(0) >= info.size);
+        all.then(|| state.wanted.get(peer).map_or(0, |wanted| wanted.len() as u64))
     }
 
     /// What is here of keys that a peer asks for: what is kept of its own keys, wraps of ours.

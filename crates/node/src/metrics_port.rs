@@ -190,7 +190,7 @@ mod tests {
             connects: 1,
             alarm: String::new(),
             clock: None,
-            keys_lacking: 0,
+            keys_lacking: None,
         };
         let [up, down] = flows(&line, false);
         assert_eq!(up, (Flow::Up, Known { head_at: Some(50), lag: Some(4) }));

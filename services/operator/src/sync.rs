@@ -94,7 +94,9 @@ fn links(status: &pb::SyncStatusResponse) -> Vec<Row> {
             (false, _) => "ALARM, see below",
             (true, false) => "look: adal sync explain",
             (true, true) if !link.clock.is_empty() => "its clock is wrong, see below",
-            (true, true) if link.keys_lacking > 0 => "wraps of keys are on their way",
+            (true, true) if link.keys_lacking.is_some_and(|keys| keys > 0) => {
+                "wraps of keys are on their way"
+            }
             (true, true) => "",
         };
         vec![
@@ -177,7 +179,7 @@ fn row(status: &pb::SyncStatusResponse, link: &pb::LinkStatus, log: &pb::LogSync
         ("alarm", Cell::text(&link.alarm)),
         ("clock_ahead_ms", Cell::difference(link.clock_ahead_ms)),
         ("clock", Cell::text(&link.clock)),
-        ("keys_lacking", Cell::number(link.keys_lacking)),
+        ("keys_lacking", Cell::known(link.keys_lacking)),
         ("says", Cell::text(words(link, log))),
     ]
 }

@@ -41,21 +41,24 @@ async fn look_through(office: &Office, info: &LogInfo, mut cursor: Cursor) -> Re
     let Some((of, centre)) = of.zip(centre) else { return Ok(()) };
     let is_own = of == office.code;
     let peer = if is_own { centre } else { of.clone() };
-    if peer == office.code {
-        return Ok(()); // nobody gives the centre its own keys back
-    }
     let begin = cursor.next;
+    let note = |end, named: &mut dyn Iterator<Item = (u64, KeyId)>| {
+        let place = (&info.log, info.epoch, end);
+        office.escrow.look_on((&peer, &of), place, named).map_err(|error| chain(&error))
+    };
+    note(begin, &mut std::iter::empty())?;
     while cursor.next < info.size {
         let from = (&info.log, info.epoch);
         let range = facts::range(&office.journal, from, cursor.next, BATCH, BATCH_BYTES);
         let named = (cursor.next..).zip(&range.records).flat_map(|(seq, record)| {
             record.header().keys.iter().map(move |key| (seq, KeyId(key.id)))
         });
-        let is_lost = |id: KeyId| !is_own || office.vault.stream_of_key(id).is_none();
-        let named = named.filter(|(_, id)| is_lost(*id));
+        // Nobody gives the centre its own keys back.
+        let is_here = |id: KeyId| is_own && office.vault.stream_of_key(id).is_some();
+        let is_lost = |id: KeyId| peer != office.code && !is_here(id);
+        let mut named = named.filter(|(_, id)| is_lost(*id));
         cursor.next += range.records.len() as u64;
-        let place = (&info.log, info.epoch, cursor.next);
-        office.escrow.look_on((&peer, &of), place, named).map_err(|error| chain(&error))?;
+        note(cursor.next, &mut named)?;
         match range.stopped {
             Some(error) => return Err(chain(&error)),
             None if range.records.is_empty() => return Err(format!("no record {}", cursor.next)),
@@ -63,7 +66,7 @@ async fn look_through(office: &Office, info: &LogInfo, mut cursor: Cursor) -> Re
         }
     }
     let lots = cursor.next / NOTED > begin / NOTED;
-    if lots && office.escrow.lacking(&peer) == 0 {
+    if lots && office.escrow.kept(&info.log, info.epoch) == Some(info.size) {
         let transaction = Transaction { controls: vec![cursor.control()], ..Default::default() };
         office.writer.write(transaction).await.map_err(|error| chain(&error))?;
     }

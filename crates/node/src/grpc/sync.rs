@@ -42,8 +42,8 @@ pub struct LinkLine {
     pub alarm: String,
     /// Its clock beside this office's, as it was last seen.
     pub clock: Option<PeerClock>,
-    /// Keys of which it is to give wraps and has not yet.
-    pub keys_lacking: u64,
+    /// Keys of which it is to give wraps and has not yet; `None`: not known.
+    pub keys_lacking: Option<u64>,
 }
 
 /// One log of a link.
@@ -118,7 +118,7 @@ fn line(office: &Office, peer: OfficeCode, info: LinkInfo, now: i64) -> LinkLine
         clock,
         peer_software: info.status.and_then(|status| status.peer_software).unwrap_or_default(),
         connects: info.connects,
-        keys_lacking: office.escrow.lacking(&peer) as u64,
+        keys_lacking: office.escrow.lacking(&office.journal, &peer),
         peer,
         logs,
     }

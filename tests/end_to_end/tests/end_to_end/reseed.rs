@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use evidence::checkpoint::Checkpoint;
@@ -201,11 +201,14 @@ async fn texts(country: &mut Country, work: &Work) -> Result<u64> {
     let closed = open(country, OFFICE, "clerk", first.clone()).await?;
     ensure!(closed.is_err(), "a text opens without its key: {closed:?}");
     let custody = rows(country, "KZ").await?[&1].clone();
+    let mut before = None;
     let lacking = until("what the centre keeps of the keys is here", async || {
         let rows = Tool::of(country, OFFICE, "operator")?.json(&["sync", "status"]).await?;
         let lacking = rows.first().and_then(|row| row["keys_lacking"].as_u64());
         let lacking = lacking.context("keys_lacking")?;
-        ensure!(lacking <= 150, "{lacking} keys are lacking");
+        let settled = before.replace(lacking) == Some(lacking) && lacking <= 150;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        ensure!(settled, "{lacking} keys are lacking");
         Ok(lacking)
     })
     .await?;

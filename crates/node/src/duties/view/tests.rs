@@ -209,7 +209,7 @@ fn stale(region: &Desk, word: LinkWord, after: i64) -> bool {
         connects: 1,
         alarm: String::new(),
         clock: None,
-        keys_lacking: 0,
+        keys_lacking: None,
     };
     let lines = crate::alarms::lines_at(&region.office, [&link].into_iter(), now + after);
     let line = lines.into_iter().find(|line| line.log == log("kz-75")).unwrap();
