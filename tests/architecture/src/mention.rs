@@ -56,7 +56,8 @@ pub const MENTIONS: &[Mention] = &[
         look: Look::Code,
         names: &["prost::", "prost_types::", "tonic_prost::", "include_proto!", "prost_types"],
         within: EVERYWHERE,
-        // The simulated network carries frames as bytes, as gRPC does elsewhere; fuzzing bends them.
+        // The simulated network carries frames as bytes, as gRPC does elsewhere; fuzzing bends
+        // such bytes.
         allowed: &[
             "crates/wire/",
             "tests/simulation/src/network.rs",

@@ -8,8 +8,8 @@
 //!
 //! Invariants. A parser panics on no input, and what it accepts is written the same again. A
 //! verifier accepts nothing that an honest party did not sign: whatever the input, an accepted
-//! head, cosignature, receipt, request, statement or folder says what the honest one says. A session
-//! stores and co-signs nothing else either, whatever its peer says and in whatever order.
+//! head, cosignature, receipt, request, statement or folder says what the honest one says. A
+//! session stores and co-signs nothing else either, whatever its peer says and in whatever order.
 //!
 //! Not in scope: transport and storage, and what facts mean.
 //!
