@@ -94,6 +94,8 @@ struct Commit {
     serial: u64,
     after: Frontier,
     bytes: usize,
+    /// Some of its records name attachments.
+    names: bool,
 }
 
 pub(crate) struct Follower {
@@ -126,6 +128,10 @@ pub(crate) struct Follower {
     gaps: Option<u32>,
     /// Head for which the mirror cosignature was given on this link.
     mirror_signed: Option<u64>,
+    /// Records of which every attachment is here.
+    complete: u64,
+    /// The peer can send those that are not.
+    awaits: bool,
     /// The newest witness cosignature that was given on this link, and the size of its head.
     witness_line: Option<(u64, String)>,
 }
@@ -152,6 +158,8 @@ impl Follower {
             persisting: None,
             head_unix: mirrored.head_at,
             head_mono: None,
+            complete: mirrored.frontier.size(),
+            awaits: false,
             staged: mirrored.frontier.clone(),
             held: mirrored.frontier,
             commits: VecDeque::new(),

@@ -4,10 +4,16 @@
 //! C2SP tlog-checkpoint), proofs and record bytes travel as they are and are never re-encoded.
 //! Order on the link: see the crate's [`session`](crate::session) module.
 
+mod attachments;
+
 use std::fmt;
 
 use evidence::hash::Hash;
 use evidence::log::LogName;
+
+pub use attachments::{
+    ATTACHMENTS, AttachmentAbsent, AttachmentMessage, AttachmentPiece, AttachmentWanted,
+};
 
 /// Version of the protocol this build speaks.
 ///
@@ -53,6 +59,8 @@ pub enum Message {
     Cosigned(Cosigned),
     /// What the sender holds of a log that the receiver writes and has lost records of.
     Return(Return),
+    /// About an attachment; said only to a peer that knows [`ATTACHMENTS`].
+    Attachment(AttachmentMessage),
     /// Liveness probe; answered by a [`Message::Pong`] of the same nonce.
     Ping {
         /// Any number; the answer repeats it.
@@ -78,8 +86,8 @@ pub struct Hello {
     pub software: String,
     /// One entry per log and epoch that the sender writes for the peer or mirrors from it.
     pub holdings: Vec<Holding>,
-    /// What the sender understands beyond the first messages: [`WITNESS`], [`MEMORY`], [`RETURN`];
-    /// others are passed over.
+    /// What the sender understands beyond the first messages: [`WITNESS`], [`MEMORY`], [`RETURN`],
+    /// [`ATTACHMENTS`]; others are passed over.
     pub features: Vec<String>,
     /// The newest head of each log and epoch that the sender co-signed as a further witness.
     pub witnessed: Vec<WitnessedHead>,
@@ -311,6 +319,7 @@ impl fmt::Debug for Message {
             Message::Witnessed(m) => m.fmt(f),
             Message::Cosigned(m) => m.fmt(f),
             Message::Return(m) => m.fmt(f),
+            Message::Attachment(m) => m.fmt(f),
             Message::Ping { nonce } => write!(f, "Ping({nonce})"),
             Message::Pong { nonce } => write!(f, "Pong({nonce})"),
         }

@@ -64,6 +64,7 @@ impl End {
                 | Action::Countersigned(_)
                 | Action::Offered(_)
                 | Action::Recovered(_)
+                | Action::Attachment(_)
                 | Action::TakeCosignature(_) => continue,
                 Action::Send(message) => {
                     out.push_back(message.clone());

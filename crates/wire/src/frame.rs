@@ -3,6 +3,8 @@
 //! Record bytes, notes, cosignature lines and hashes pass unchanged. What the frames say in which
 //! order is the business of `replication`; this module only refuses what cannot be a message.
 
+mod attachments;
+
 use evidence::hash::Hash;
 use evidence::log::LogName;
 use replication::message as m;
@@ -82,6 +84,7 @@ pub fn encode_frame(message: m::Message) -> pb::Frame {
             cosignature: cosigned.cosignature,
         }),
         m::Message::Return(returned) => Kind::Returned(encode_return(returned)),
+        m::Message::Attachment(message) => attachments::encode(message),
         m::Message::Ping { nonce } => Kind::Ping(pb::Ping { nonce }),
         m::Message::Pong { nonce } => Kind::Pong(pb::Pong { nonce }),
     };
@@ -151,6 +154,9 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
             cosignature: cosigned.cosignature,
         }),
         Kind::Returned(returned) => m::Message::Return(decode_return(returned)?),
+        Kind::AttachmentWanted(wanted) => attachments::wanted(&wanted)?,
+        Kind::AttachmentPiece(piece) => attachments::piece(piece)?,
+        Kind::AttachmentAbsent(absent) => attachments::absent(&absent)?,
         Kind::Ping(ping) => m::Message::Ping { nonce: ping.nonce },
         Kind::Pong(pong) => m::Message::Pong { nonce: pong.nonce },
     })

@@ -5,6 +5,7 @@
 //! what is to be stored goes to the writer in the order of the actions, and a link ends only after
 //! the writer has answered, so that the next one plans from what is stored.
 
+mod attachments;
 mod last;
 mod reading;
 mod witness;
@@ -40,6 +41,9 @@ use crate::project::chain;
 use crate::reseed;
 use crate::writer::{Submitted, WriteError};
 
+pub use attachments::Lane;
+pub use last::describe;
+use last::{outcome, settle};
 use reading::{arrival_spans, failure, read_entries, sign};
 pub use witness::{OTHER_VIEW, Round};
 
@@ -90,6 +94,8 @@ pub struct Driver {
     pub told: Told,
     /// What was asked and passed on over this link.
     pub round: Round,
+    /// Attachments of the logs of this link.
+    pub lane: Lane,
 }
 
 /// Faults that were told on one link, so that a peer that repeats itself fills no log file.
@@ -120,6 +126,7 @@ enum Woken {
     /// The peer takes nothing more.
     Unheard,
     Stored(Stored),
+    Attachment(attachments::Done),
     Frame(Frame),
     Grown,
     /// A note has changed.
@@ -142,6 +149,7 @@ impl Driver {
         self.office.links.ended(&self.peer, &ended, self.office.clock.now());
         refusals::keep(&self.office, &self.peer, &ended).await;
         settle(&self.peer, storing).await;
+        self.lane.settle().await;
         ended
     }
 
@@ -157,6 +165,7 @@ impl Driver {
             if self.round.is_due(notes.take()) {
                 self.go_round().await;
             }
+            self.look_at_attachments();
             if let Some(ended) = self.carry_out(outgoing, storing).await {
                 return ended;
             }
@@ -185,6 +194,7 @@ impl Driver {
                         None => Woken::Broken("the peer ended the stream".to_owned()),
                     }
                 }
+                done = self.lane.next() => Woken::Attachment(done),
                 changed = grown.changed() => match changed {
                     Ok(_) => Woken::Grown,
                     Err(_) => Woken::Replaced,
@@ -198,6 +208,7 @@ impl Driver {
                 Woken::Broken(reason) => return Ended::Broken(reason),
                 Woken::Unheard => return self.hear_out(storing).await,
                 Woken::Stored(stored) => self.answer_stored(stored),
+                Woken::Attachment(done) => self.attachment_done(done),
                 Woken::Frame(frame) => self.receive(frame),
                 Woken::Grown => self.tell_growth(),
                 Woken::Notes | Woken::Time => {}
@@ -233,6 +244,7 @@ impl Driver {
 
     fn tell_growth(&mut self) {
         let now = self.now();
+        self.lane.look_again();
         for info in self.office.journal.logs() {
             if info.role == journal::Role::Own {
                 self.session.local_grew(now, &info.log, info.epoch, info.size);
@@ -312,6 +324,7 @@ impl Driver {
                         return Some(stopped);
                     }
                 }
+                Action::Attachment(ask) => self.ask_attachment(ask),
                 Action::TakeCosignature(line) => self.take_cosignature(line).await,
                 Action::Recall(Recall { ticket, shown }) => {
                     let answer = recall::recall(&self.office, &self.peer, shown).await;
@@ -365,6 +378,8 @@ impl Driver {
         let spans = arrival_spans(&self.office, &ask);
         let (ticket, batch) = (ask.ticket, *ask.batch);
         let (log, epoch) = (batch.log(), batch.epoch());
+        let plain = batch.records().iter().all(|record| record.header().attachments.is_empty());
+        let plain = plain.then(|| (log.clone(), epoch, batch.first_seq(), batch.end()));
         let rest = ask.rest.iter().map(|rest| store::keep_rest(log, epoch, batch.end(), rest));
         let controls = rest.collect();
         let transaction = match *log == self.office.logs.own {
@@ -372,10 +387,14 @@ impl Driver {
             false => Transaction { mirror: Some(batch), controls, ..Transaction::default() },
         };
         let submitted = self.submit(transaction).await?;
-        storing.push_back(Box::pin(async {
-            let stored = Stored::Batch(ticket, outcome(submitted).await);
+        let attachments = self.office.attachments.clone();
+        storing.push_back(Box::pin(async move {
+            let outcome = outcome(submitted).await;
+            if let Some((log, epoch, first, end)) = plain.filter(|_| outcome.is_ok()) {
+                attachments.passed(&log, epoch, first, end);
+            }
             drop(spans); // the spans end when the records are durable
-            stored
+            Stored::Batch(ticket, outcome)
         }));
         Ok(())
     }
@@ -452,40 +471,6 @@ impl Driver {
         let status = self.session.status(self.now());
         self.office.links.publish(&self.peer, status, self.office.clock.now());
     }
-}
-
-/// Waits until the writer has answered everything that a link submitted.
-async fn settle<T>(peer: &domain::OfficeCode, mut storing: FuturesOrdered<BoxFuture<'static, T>>) {
-    let left = async { while storing.next().await.is_some() {} };
-    if tokio::time::timeout(STORING_LIMIT, left).await.is_err() {
-        warn!(%peer, left = storing.len(), "the writer still has records of a link that ended");
-    }
-}
-
-async fn outcome(submitted: Submitted) -> Result<(), Failure> {
-    let Err(error) = submitted.outcome().await else { return Ok(()) };
-    Err(match &error {
-        WriteError::Refused(CommitError::DiskFull { .. }) => Failure::DiskFull,
-        WriteError::Refused(CommitError::MirrorOutOfStep { .. }) => Failure::OutOfStep,
-        WriteError::Refused(
-            CommitError::IndexBuilding { .. } | CommitError::Read(ReadError::IndexBuilding { .. }),
-        ) => Failure::IndexBuilding,
-        _ => {
-            error!(error = chain(&error), "store what the peer sent");
-            Failure::Internal
-        }
-    })
-}
-
-/// What the transport says, with the causes.
-pub fn describe(status: &Status) -> String {
-    let mut text = format!("{:?}: {}", status.code(), status.message());
-    let mut cause = std::error::Error::source(status);
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

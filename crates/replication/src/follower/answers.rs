@@ -2,7 +2,7 @@
 
 use evidence::checkpoint::cosign;
 
-use super::Follower;
+use super::{Follower, Phase};
 use crate::action::{Action, Mirrored};
 use crate::message::{HeadAccepted, Held, Message};
 use crate::now::Now;
@@ -27,7 +27,8 @@ impl Follower {
         Ok(())
     }
 
-    /// The mirror cosignature, once per head and link; the driver hears of it.
+    /// The mirror cosignature, once per head and link, when the attachments below it are here too;
+    /// the driver hears of it.
     pub(super) fn mirror_cosignature(
         &mut self,
         now: Now,
@@ -37,7 +38,7 @@ impl Follower {
         let Some(accepted) = self.accepted.as_ref().filter(|a| a.checkpoint.size == size) else {
             return Ok(None);
         };
-        if self.mirror_signed == Some(size) {
+        if self.mirror_signed == Some(size) || (self.awaits && self.complete < size) {
             return Ok(None);
         }
         let line = cosign(&accepted.note, &self.keys.mirror, now.unix_seconds())
@@ -53,6 +54,32 @@ impl Follower {
             }));
         }
         Ok(Some(line))
+    }
+
+    /// Whether heads wait for the attachments below them.
+    pub(crate) fn await_attachments(&mut self, awaits: bool) {
+        self.awaits = awaits;
+    }
+
+    /// Every attachment that the first `records` name is here.
+    pub(crate) fn attachments_complete(
+        &mut self,
+        now: Now,
+        records: u64,
+        q: &mut Queue,
+    ) -> Result<(), Violation> {
+        self.complete = records;
+        if !matches!(self.phase, Phase::Active) {
+            return Ok(());
+        }
+        // A head that is not co-signed as a witness's on this link yet is answered by that.
+        let size = self.held.size();
+        if self.witness_line.as_ref().is_some_and(|(at, _)| *at == size)
+            && let Some(line) = self.mirror_cosignature(now, q)?
+        {
+            self.send_held(Some(line), q);
+        }
+        Ok(())
     }
 
     pub(super) fn send_held(&self, cosignature: Option<String>, q: &mut Queue) {

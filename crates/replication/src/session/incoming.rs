@@ -6,7 +6,7 @@ use super::Session;
 use super::hello::{check_hello, clean};
 use crate::action::{Action, Close, Greeted, Party};
 use crate::limits::PEER_TEXT;
-use crate::message::{Hello, Message, RefusalCode, Refused};
+use crate::message::{ATTACHMENTS, Hello, Message, RefusalCode, Refused};
 use crate::now::Now;
 use crate::queue::{LogId, Reason, Violation};
 
@@ -55,6 +55,7 @@ impl Session {
             },
             Message::Witness(m) => return self.witnessing.on_witness(now, m, &mut self.queue),
             Message::Witnessed(m) => return self.relay.on_witnessed(&m, &mut self.queue),
+            Message::Attachment(m) => return self.on_attachment(now, m),
             Message::Cosigned(m) => self.queue.push(Action::TakeCosignature(m)),
         }
         Ok(())
@@ -74,6 +75,9 @@ impl Session {
         self.queue.push(Action::Greeted(greeted.clone()));
         self.greeted = Some(greeted);
         self.relay.greet(&hello);
+        self.lane.greet(hello.features.iter().any(|feature| feature == ATTACHMENTS));
+        let awaits = self.lane.understood();
+        self.followers.iter_mut().for_each(|follower| follower.await_attachments(awaits));
         self.tell_offer(&hello);
         self.recall(hello)
     }

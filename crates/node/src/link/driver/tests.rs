@@ -54,6 +54,7 @@ async fn link(region: &Desk) -> (Driver, Centre) {
         began: Instant::now(),
         told: Told::default(),
         round: Round::default(),
+        lane: Lane::default(),
     };
     (driver, Centre { send, receive, stop })
 }
