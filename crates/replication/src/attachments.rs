@@ -166,7 +166,10 @@ impl Lane {
             return;
         }
         match answer {
-            Err(_) => self.failed(now),
+            Err(failure) => {
+                self.failed(now, failure, q);
+                self.pump(now, q);
+            }
             Ok(here) => {
                 let size = fetching.named.size;
                 let here = here.min(size);
@@ -214,32 +217,35 @@ impl Lane {
                 }
             }
             Ok(Kept::Other) => {
-                let what = "sent bytes that are not those which the record names";
-                self.put_off(now, what, q);
+                let what = "sent bytes that are not those which the record names: look there with \
+                            `adal journal check`";
+                let what = format!("{} {what}", self.peer);
+                self.put_off(now, &what, q);
             }
-            Err(_) => self.failed(now),
+            Err(failure) => self.failed(now, failure, q),
         }
         self.pump(now, q);
     }
 
-    /// The driver could not do it: the attachment is taken up again after a while, behind what is
-    /// here of it.
-    fn failed(&mut self, now: Now) {
+    /// The driver could not do it. What passes by itself is waited for, and then the attachment is
+    /// gone on with behind what is here of it.
+    fn failed(&mut self, now: Now, failure: Failure, q: &mut Queue) {
+        if !matches!(failure, Failure::DiskFull | Failure::IndexBuilding) {
+            return self.put_off(now, "it cannot be stored here: see the log of this node", q);
+        }
         let Some(fetching) = self.fetching.take() else { return };
         self.paused = Some(now.mono.saturating_add(ATTACHMENT_PAUSE));
         self.waiting.push_front(fetching.named);
     }
 
-    /// The peer does not give what the record names.
+    /// It does not come; others do not wait for it.
     fn put_off(&mut self, now: Now, what: &str, q: &mut Queue) {
         let Some(Fetching { named, .. }) = self.fetching.take() else { return };
         let text = format!(
-            "attachment {} of record {} of {}: {} {what}; it is asked for again: look there with \
-             `adal journal check`",
+            "attachment {} of record {} of {}: {what}; it is asked for again",
             hex(&named.hash),
             named.seq,
-            named.log,
-            self.peer
+            named.log
         );
         let trouble = AttachmentTrouble { named: named.clone(), text };
         q.push(Action::Attachment(AttachmentAsk::Trouble(trouble)));
@@ -267,7 +273,8 @@ impl Lane {
                 }
                 self.answered = now.mono;
                 if self.is_fetching(&absent.hash) {
-                    self.put_off(now, "does not have it", q);
+                    let what = format!("{} does not have it", self.peer);
+                    self.put_off(now, &format!("{what}: look there with `adal journal check`"), q);
                 }
             }
         }

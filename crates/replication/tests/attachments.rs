@@ -65,7 +65,9 @@ struct End {
     open: Option<NamedAttachment>,
     troubles: Vec<AttachmentTrouble>,
     close: Option<Close>,
+    /// Nothing can be stored, for this reason.
     full: bool,
+    failure: Failure,
     now: u64,
 }
 
@@ -81,6 +83,7 @@ impl End {
             troubles: Vec::new(),
             close: None,
             full: false,
+            failure: Failure::DiskFull,
             now: 1,
         };
         end.settle();
@@ -109,7 +112,7 @@ impl End {
                 self.session.attachment_opened(now, open.ticket, Ok(here));
             }
             AttachmentAsk::Keep(keep) if self.full => {
-                self.session.piece_kept(now, keep.ticket, Err(Failure::DiskFull));
+                self.session.piece_kept(now, keep.ticket, Err(self.failure));
             }
             AttachmentAsk::Keep(keep) => {
                 let part = self.parts.entry(keep.hash).or_default();
@@ -417,6 +420,22 @@ fn a_full_disk_pauses_and_nothing_is_lost() {
     assert_eq!(again[0].offset, 1_024, "it goes on behind what is there");
     end.tell(piece(&again[0], &file));
     assert!(end.has(&file));
+}
+
+#[test]
+fn what_cannot_be_stored_holds_nothing_up() {
+    let files = [content(1, 1_500), content(2, 700)];
+    let (_, mut end) = holder(&files);
+    let wanted = end.wants();
+    end.failure = Failure::Internal;
+    end.full = true;
+    end.tell(piece(&wanted[0], &files[0]));
+    end.full = false;
+    end.tell(piece(&wanted[1], &files[0]));
+    assert!(end.troubles[0].text.contains("cannot be stored here"), "{}", end.troubles[0].text);
+    let [next] = &end.wants()[..] else { panic!("the next one") };
+    end.tell(piece(next, &files[1]));
+    assert!(end.has(&files[1]) && end.close.is_none());
 }
 
 #[test]

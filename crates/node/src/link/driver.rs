@@ -18,7 +18,7 @@ use evidence::log::LogName;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
 use futures_util::{FutureExt, StreamExt};
-use journal::{CommitError, ReadError, Transaction};
+use journal::Transaction;
 use replication::action::{
     Action, Close, CommitBatch, CommitTicket, CosignatureKind, Failure, Fault, Greeted, NewEpoch,
     PersistHead, PersistTicket, Recall, StoreCosignature, WitnessTicket,
@@ -39,7 +39,7 @@ use crate::link::{refusals, successor};
 use crate::office::SharedOffice;
 use crate::project::chain;
 use crate::reseed;
-use crate::writer::{Submitted, WriteError};
+use crate::writer::Submitted;
 
 pub use attachments::Lane;
 pub use last::describe;
