@@ -24,6 +24,7 @@
 //! * [`root`]: the root key and its file.
 //! * [`key`]: key ids, streams, key commitment.
 //! * [`vault`](mod@vault): the vault itself.
+//! * [`pieces`]: files that are sealed piece by piece.
 //! * [`report`]: what opening and checking found.
 //! * [`error`]: what can go wrong.
 //! * `cipher`, `entry`, `frame`, `scan`, `tail`, `file`, `folder`: the file format and the disk.
@@ -35,6 +36,7 @@ mod file;
 mod folder;
 mod frame;
 pub mod key;
+pub mod pieces;
 pub mod report;
 pub mod root;
 mod scan;

@@ -288,10 +288,7 @@ impl Driver {
             let now = self.now();
             match action {
                 Action::Send(message) => outgoing.push_back(wire::encode_frame(message)),
-                Action::Greeted(greeted) => {
-                    self.round.look_again();
-                    self.greet(greeted);
-                }
+                Action::Greeted(greeted) => self.greet(greeted),
                 Action::ReadRoot(ask) => {
                     let root = self.office.journal.root_at(&ask.log, ask.epoch, ask.size);
                     self.session.root_read(now, ask.ticket, root.map_err(|e| failure(&e)));
@@ -352,6 +349,7 @@ impl Driver {
     }
 
     fn greet(&mut self, greeted: Greeted) {
+        self.round.look_again();
         info!(peer = %self.peer, software = %greeted.software, "link established");
         if let Err(text) = self.office.links.greeted(&self.peer, &greeted, self.office.clock.now())
         {

@@ -1,5 +1,5 @@
-//! Attachments reach the centre byte for byte, over cut links and a killed centre; and a region that
-//! has lost everything gets them back.
+//! Attachments reach the centre byte for byte, over cut links and a killed centre; a region that has
+//! lost everything gets them back; and a clerk puts files in and takes them out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use testkit::country::Country;
 use uuid::Uuid;
 
 use crate::support::call::{link, log, record_contacts};
+use crate::support::tool::{Tool, text};
 use crate::support::{files, land, reading, until};
 
 const OFFICE: &str = "KZ-75";
@@ -135,5 +136,65 @@ async fn attachments_reach_the_centre_and_come_back_after_a_loss() -> Result<()>
     until("the attachments are back", async || there(country, OFFICE, &attachments)).await?;
     record_contacts(country, OFFICE, 2).await?;
     country.settle().await?;
+    reading::all_intact(country).await
+}
+
+/// Whether these bytes stand anywhere in a file of an office.
+fn is_plain(country: &Country, office: &str, bytes: &[u8]) -> Result<bool> {
+    for file in files::below(&country.installation.data(office))? {
+        if files::find(&fs::read(file)?, bytes).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clerk_attaches_a_file_and_reads_it_back() -> Result<()> {
+    let land = land(&[OFFICE]).await?;
+    let (country, dir) = (&land.country, land.dir.path());
+    let clerk = Tool::of(country, OFFICE, "clerk")?;
+    let contact = clerk.one(&["record", "contact", "--channel", "call"]).await?;
+    let contact = text(&contact, "stream")?;
+    let (recording, empty) = (dir.join("Name of a caller.ogg"), dir.join("empty"));
+    let plain = content(5, 300_000);
+    fs::write(&recording, &plain)?;
+    fs::write(&empty, [])?;
+    let path = |path: &Path| path.display().to_string();
+    let line = ["record", "attach", "--contact", contact, &path(&recording)];
+    let operator = Tool::of(country, OFFICE, "operator")?;
+    operator.fails(&line, 3, &["operator"]).await?;
+    let attached = clerk.one(&line).await?;
+    let nothing = clerk.one(&["record", "attach", "--contact", contact, &path(&empty)]).await?;
+    let unknown = ["record", "attach", "--contact", &Uuid::now_v7().to_string(), &path(&empty)];
+    clerk.fails(&unknown, 3, &["contact"]).await?;
+    country.settle().await?;
+    until("the centre holds both", async || {
+        let there = link(country, "KZ", OFFICE).await?;
+        ensure!(log(&there, LOG)?.attachments_pending == 0, "{there:?}");
+        let here = link(country, OFFICE, "KZ").await?;
+        let line = log(&here, LOG)?;
+        ensure!(line.own_size == 3 && line.cosigned_size == 3, "{line:?}");
+        Ok(())
+    })
+    .await?;
+    for office in ["KZ", OFFICE] {
+        ensure!(!is_plain(country, office, &plain[..64])?, "the file lies open at {office}");
+        ensure!(!is_plain(country, office, b"Name of a caller")?, "its name lies open");
+    }
+    for (record, expected) in [(&attached, &plain), (&nothing, &Vec::new())] {
+        let out = dir.join(text(record, "position")?.replace(':', "-"));
+        let out = path(&out);
+        let position = text(record, "position")?;
+        let line = ["record", "file", position, "--purpose", "case_work", "--out", &out];
+        operator.fails(&line, 3, &["operator"]).await?;
+        let read = clerk.one(&line).await?;
+        ensure!(read["bytes"] == expected.len() && fs::read(&out)? == *expected, "{read}");
+        ensure!(read["sealed_part"]["name"].is_string(), "{read}");
+        clerk.fails(&line, 2, &["exists"]).await?;
+    }
+    let records = reading::records(country, OFFICE, LOG).await?;
+    let opened = records.iter().filter(|record| record.type_name == "access.records_opened");
+    ensure!(opened.count() >= 2, "openings are not recorded");
     reading::all_intact(country).await
 }
