@@ -189,6 +189,7 @@ impl Fact {
     pub fn has_personal(&self) -> bool {
         match self {
             Self::Contact(ContactFact::Opened(fact)) => fact.personal.is_some(),
+            Self::Contact(ContactFact::FileAttached(fact)) => fact.personal.is_some(),
             Self::Appeal(AppealFact::Received(fact)) => fact.personal.is_some(),
             Self::Appeal(AppealFact::DecisionPrepared(fact)) => fact.personal.is_some(),
             Self::Appeal(AppealFact::AnswerSent(fact)) => fact.personal.is_some(),
@@ -203,6 +204,7 @@ impl Fact {
     pub fn without_personal(mut self) -> Self {
         match &mut self {
             Self::Contact(ContactFact::Opened(fact)) => fact.personal = None,
+            Self::Contact(ContactFact::FileAttached(fact)) => fact.personal = None,
             Self::Appeal(AppealFact::Received(fact)) => fact.personal = None,
             Self::Appeal(AppealFact::DecisionPrepared(fact)) => fact.personal = None,
             Self::Appeal(AppealFact::AnswerSent(fact)) => fact.personal = None,
@@ -225,6 +227,7 @@ mod tests {
         let names = [
             (0x0101, "contact.opened"),
             (0x0104, "contact.closed"),
+            (0x0105, "contact.file_attached"),
             (0x0201, "appeal.received"),
             (0x0202, "appeal.registered"),
             (0x020a, "appeal.registration_voided"),
@@ -247,7 +250,7 @@ mod tests {
         for (code, name) in names {
             assert_eq!(Fact::name_of(code), Some(name));
         }
-        assert_eq!(Fact::name_of(0x0105), None);
+        assert_eq!(Fact::name_of(0x0106), None);
         let newer = Fact::Unknown { type_code: 0x0d_01 };
         assert_eq!(newer.stream_kind(), None);
         assert_eq!(Fact::Unknown { type_code: 0x02ff }.stream_kind(), Some(StreamKind::Appeal));

@@ -14,12 +14,13 @@
 //! # Modules
 //! In the order in which a command passes them: [`grpc`], [`decide`], [`seal`], [`writer`],
 //! [`link`], [`project`], [`duties`]; around them [`run`], [`start`], [`office`], [`options`],
-//! [`ground`], [`stores`], [`records`], [`tables`], [`country`], [`numbers`], [`heads`], [`keys`],
-//! [`epochs`], [`facts`], [`trace`], [`told`], [`changes`], [`clock`], [`supervisor`], [`upkeep`],
-//! [`metrics_port`]; about evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`]; what
+//! [`ground`], [`stores`], [`attachments`], [`records`], [`tables`], [`country`], [`numbers`],
+//! [`heads`], [`keys`], [`epochs`], [`facts`], [`trace`], [`told`], [`changes`], [`clock`],
+//! [`supervisor`], [`upkeep`], [`metrics_port`]; about evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`]; what
 //! can be wrong with links, in words, [`situations`].
 
 pub mod alarms;
+pub mod attachments;
 pub mod changes;
 pub mod clock;
 pub mod country;

@@ -169,6 +169,7 @@ mod tests {
             lag,
             cosigned: 0,
             refused: String::new(),
+            attachments_pending: 0,
         }
     }
 

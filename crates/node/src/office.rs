@@ -17,6 +17,7 @@ use uuid::Uuid;
 use vault::Vault;
 use zeroize::Zeroizing;
 
+use crate::attachments::Attachments;
 use crate::clock::Clock;
 use crate::country::Country;
 use crate::duties::view::View;
@@ -79,6 +80,8 @@ pub struct Office {
     pub relay: Relay,
     /// What is taken back from the centre after a loss.
     pub reseed: Reseed,
+    /// Attachments that are not here yet.
+    pub attachments: Attachments,
     /// What the centre says of this office's log.
     pub view: View,
     /// Counters of registration numbers.

@@ -1,10 +1,12 @@
 //! From domain facts to drafts of records: personal parts are sealed before anything is encoded.
 
+use domain::contact::ContactFact;
 use domain::permission::Actor;
 use domain::{Fact, Timestamp, Zone};
 use evidence::log::LogName;
 use evidence::record::{
-    ActorRef, Classification, Draft, Header, KeyRef, ShortText, ShortTextError, StreamRef, Urgency,
+    ActorRef, AttachmentRef, Classification, Draft, Header, KeyRef, ShortText, ShortTextError,
+    StreamRef, Urgency,
 };
 use thiserror::Error;
 use uuid::Uuid;
@@ -106,10 +108,24 @@ pub fn draft(
         centre_head: known.head,
         statement: None,
         keys,
-        attachments: Vec::new(),
+        attachments: attachments(fact),
         trace: trace::current(),
     };
     Ok(Draft { header, blind: office.random.bytes(), open: encoded.open, sealed })
+}
+
+/// A sealed file of bytes of any kind.
+const SEALED_FILE: u16 = 1;
+
+/// The files that a fact names.
+fn attachments(fact: &Fact) -> Vec<AttachmentRef> {
+    match fact {
+        Fact::Contact(ContactFact::FileAttached(attached)) => {
+            let (hash, size) = (attached.file, attached.size);
+            vec![AttachmentRef { hash, size, media: SEALED_FILE }]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn short(field: &'static str, text: &str) -> Result<ShortText, SealError> {

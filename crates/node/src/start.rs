@@ -15,6 +15,7 @@ use telemetry::{Metrics, Telemetry};
 use tracing::{info, warn};
 use vault::RootKey;
 
+use crate::attachments::Attachments;
 use crate::country::Country;
 use crate::duties;
 use crate::duties::view::View;
@@ -203,6 +204,7 @@ pub async fn open_on(
         links: Links::new(),
         notes,
         relay,
+        attachments: Attachments::default(),
         reseed: Reseed::default(),
         view: View::default(),
         numbers: Numbers::new(),

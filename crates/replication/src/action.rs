@@ -4,6 +4,7 @@
 //! back with the answer, exactly once, to the session it came from. A session that has closed
 //! ignores it.
 
+mod attachments;
 mod keys;
 mod witness;
 
@@ -15,6 +16,10 @@ use evidence::verify::VerifiedBatch;
 
 use crate::message::{Cosigned, Holding, Message, RefusalCode, WitnessedHead};
 
+pub use attachments::{
+    AttachmentAsk, AttachmentTicket, AttachmentTrouble, KeepPiece, Kept, NamedAttachment,
+    OpenAttachment, ReadPiece,
+};
 pub use keys::{KeepKeys, KeepTicket, KeysTicket, ReadKeys};
 pub use witness::{
     Countersigned, Mirrored, PersistWitness, ProveHead, ProveTicket, ReadRegister, Register,
@@ -75,6 +80,8 @@ pub enum Action {
     KeepKeys(KeepKeys),
     /// The peer passes on a cosignature of a third office. Nothing of it was checked. No answer.
     TakeCosignature(Cosigned),
+    /// Something is to be done about an attachment: see [`AttachmentAsk`].
+    Attachment(AttachmentAsk),
     /// Something is wrong with a log, seen by us or said by the peer: show it to the operator.
     /// No answer. See [`Fault`] for what to keep and when to stop writing.
     Fault(Fault),

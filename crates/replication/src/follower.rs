@@ -94,6 +94,8 @@ struct Commit {
     serial: u64,
     after: Frontier,
     bytes: usize,
+    /// Some of its records name attachments.
+    names: bool,
 }
 
 pub(crate) struct Follower {
@@ -128,6 +130,10 @@ pub(crate) struct Follower {
     mirror_signed: Option<u64>,
     /// Records whose keys are kept here as wraps; `None`: that is not asked for.
     keyed: Option<u64>,
+    /// Records of which every attachment is here.
+    complete: u64,
+    /// The peer can send those that are not.
+    awaits: bool,
     /// The newest witness cosignature that was given on this link, and the size of its head.
     witness_line: Option<(u64, String)>,
 }
@@ -154,6 +160,8 @@ impl Follower {
             persisting: None,
             head_unix: mirrored.head_at,
             head_mono: None,
+            complete: mirrored.frontier.size(),
+            awaits: false,
             staged: mirrored.frontier.clone(),
             held: mirrored.frontier,
             commits: VecDeque::new(),

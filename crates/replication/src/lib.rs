@@ -18,12 +18,14 @@
 //!   drive it; [`action`] what a session asks of its driver
 //! * [`origin`] and [`follower`] the two parts in a log; [`giving`] and [`recovery`] the way back
 //!   of records that their writer lost
+//! * [`message::AttachmentMessage`]: sealed files that follow the records which name them
 //! * `keys` the lane for wraps of keys
 //! * [`relay`] and `witness` who else co-signs a head: asking for it, and doing it
 //! * [`status`] what an operator may rely on
 //! * [`backoff`] when to dial again; [`limits`] every number; [`now`] time as it comes in
 
 pub mod action;
+mod attachments;
 pub mod backoff;
 pub mod follower;
 pub mod giving;
@@ -42,21 +44,22 @@ pub mod status;
 mod witness;
 
 pub use action::{
-    Action, Close, CommitBatch, CommitTicket, CosignatureKind, Countersigned, EntriesRead,
-    EpochRefused, EpochTicket, Failure, Fault, Greeted, KeepKeys, KeepTicket, KeysTicket, Mirrored,
-    NewEpoch, Offered, Party, PeerForgot, PersistHead, PersistTicket, PersistWitness, ProveHead,
-    ProveTicket, ReadEntries, ReadKeys, ReadRegister, ReadRoot, ReadTicket, Recall, RecallTicket,
-    Recovered, Register, RegisterTicket, Rest, RootTicket, SignHead, SignTicket, SignedHead,
-    StoreCosignature, WitnessTicket,
+    Action, AttachmentAsk, AttachmentTicket, AttachmentTrouble, Close, CommitBatch, CommitTicket,
+    CosignatureKind, Countersigned, EntriesRead, EpochRefused, EpochTicket, Failure, Fault,
+    Greeted, KeepKeys, KeepTicket, KeysTicket, Mirrored, NewEpoch, Offered, Party, PeerForgot,
+    PersistHead, PersistTicket, PersistWitness, ProveHead, ProveTicket, ReadEntries, ReadKeys,
+    ReadRegister, ReadRoot, ReadTicket, Recall, RecallTicket, Recovered, Register, RegisterTicket,
+    Rest, RootTicket, SignHead, SignTicket, SignedHead, StoreCosignature, WitnessTicket,
 };
 pub use backoff::{Backoff, BackoffError};
 pub use follower::MirroredLog;
 pub use giving::GivenLog;
 pub use limits::{LimitError, Limits};
 pub use message::{
-    Cosigned, Entries, Head, HeadAccepted, Held, Hello, Holding, KEYS, KeyWrap, Keys, KeysWanted,
-    MEMORY, Message, PROTOCOL, RETURN, RefusalCode, Refused, Return, Role, WITNESS, Witness,
-    Witnessed, WitnessedHead,
+    ATTACHMENTS, AttachmentAbsent, AttachmentMessage, AttachmentPiece, AttachmentWanted, Cosigned,
+    Entries, Head, HeadAccepted, Held, Hello, Holding, KEYS, KeyWrap, Keys, KeysWanted, MEMORY,
+    Message, PROTOCOL, RETURN, RefusalCode, Refused, Return, Role, WITNESS, Witness, Witnessed,
+    WitnessedHead,
 };
 pub use now::Now;
 pub use origin::OwnLog;

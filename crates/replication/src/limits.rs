@@ -41,6 +41,29 @@ pub const BATCH_FLOOR: usize = 4 * 1024;
 
 const SECOND: u64 = 1_000_000;
 
+/// Largest piece of an attachment, in bytes.
+pub const PIECE: u32 = 64 * 1024;
+
+/// Smallest piece of an attachment asked for, in bytes, and the first: on a link of 10 kbit/s it
+/// takes less than a second.
+pub const PIECE_FLOOR: u32 = 1024;
+
+/// Pieces that are asked for and not yet stored.
+pub const PIECES_IN_FLIGHT: usize = 2;
+
+/// Pieces that a peer may ask for before the first of them is answered.
+pub const PIECES_SERVED: usize = 4 * PIECES_IN_FLIGHT;
+
+/// Attachments that one link knows as missing; the driver tells the others later.
+pub const ATTACHMENTS_WAITING: usize = 1024;
+
+/// Wait, in microseconds, before an attachment is asked for again which the peer did not have or
+/// of which it sent other bytes.
+pub const ATTACHMENT_RETRY: u64 = 300 * SECOND;
+
+/// Wait, in microseconds, before an attachment is gone on with that could not be stored.
+pub const ATTACHMENT_PAUSE: u64 = 10 * SECOND;
+
 /// Adjustable limits of a session. Times are in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

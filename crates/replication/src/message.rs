@@ -4,6 +4,7 @@
 //! C2SP tlog-checkpoint), proofs and record bytes travel as they are and are never re-encoded.
 //! Order on the link: see the crate's [`session`](crate::session) module.
 
+mod attachments;
 mod keys;
 
 use std::fmt;
@@ -11,6 +12,9 @@ use std::fmt;
 use evidence::hash::Hash;
 use evidence::log::LogName;
 
+pub use attachments::{
+    ATTACHMENTS, AttachmentAbsent, AttachmentMessage, AttachmentPiece, AttachmentWanted,
+};
 pub use keys::{KeyWrap, Keys, KeysWanted};
 
 /// Version of the protocol this build speaks.
@@ -64,6 +68,8 @@ pub enum Message {
     KeysWanted(KeysWanted),
     /// What the sender has of them.
     Keys(Keys),
+    /// About an attachment; said only to a peer that knows [`ATTACHMENTS`].
+    Attachment(AttachmentMessage),
     /// Liveness probe; answered by a [`Message::Pong`] of the same nonce.
     Ping {
         /// Any number; the answer repeats it.
@@ -90,7 +96,7 @@ pub struct Hello {
     /// One entry per log and epoch that the sender writes for the peer or mirrors from it.
     pub holdings: Vec<Holding>,
     /// What the sender understands beyond the first messages: [`WITNESS`], [`MEMORY`], [`RETURN`],
-    /// [`KEYS`]; others are passed over.
+    /// [`KEYS`], [`ATTACHMENTS`]; others are passed over.
     pub features: Vec<String>,
     /// The newest head of each log and epoch that the sender co-signed as a further witness.
     pub witnessed: Vec<WitnessedHead>,
@@ -324,6 +330,7 @@ impl fmt::Debug for Message {
             Message::Return(m) => m.fmt(f),
             Message::KeysWanted(m) => m.fmt(f),
             Message::Keys(m) => m.fmt(f),
+            Message::Attachment(m) => m.fmt(f),
             Message::Ping { nonce } => write!(f, "Ping({nonce})"),
             Message::Pong { nonce } => write!(f, "Pong({nonce})"),
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use evidence::hash::Hash;
 use evidence::log::LogName;
 
-use crate::action::{Action, Close, Fault, Party};
+use crate::action::{Action, AttachmentAsk, Close, Fault, Party};
 use crate::message::{Message, RefusalCode, Refused};
 
 /// What a peer must not do. The session answers it by refusing the link.
@@ -129,6 +129,7 @@ impl Queue {
                     | Action::Offered(_)
                     | Action::Recovered(_)
                     | Action::NewEpoch(_)
+                    | Action::Attachment(AttachmentAsk::Trouble(_))
             )
         });
         self.actions.push_back(Action::Close(close));

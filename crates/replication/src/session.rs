@@ -65,6 +65,12 @@
 //! Who holds records asks for wraps of the keys that seal them: `KeysWanted{ids}` → `Keys{wraps}`,
 //! on a lane of its own, to a peer whose hello has the feature [`KEYS`].
 //!
+//! # Attachments
+//! Sealed files that records name follow them, one after the other, asked for by the side that
+//! holds the record: the mirror, or the writer that takes its log back. See
+//! [`AttachmentMessage`](crate::message::AttachmentMessage). A head is co-signed as a mirror's once
+//! the attachments below it are durable too.
+//!
 //! # Epochs
 //! Each epoch of a log is mirrored on its own. An epoch that its writer has succeeded by a later
 //! one is *closed*: it never grows, and after a restore its writer may hold less of it than was
@@ -75,6 +81,7 @@
 //! refused leaves all other logs as they are. When this office opens an epoch itself, the session
 //! ends with the same words.
 
+mod attachments;
 mod hello;
 mod incoming;
 mod keys;
@@ -90,12 +97,14 @@ use evidence::note::{Signer, Verifier};
 use thiserror::Error;
 
 use crate::action::{Action, Close, Greeted, Party};
+use crate::attachments::Lane;
 use crate::follower::{Cosigners, Follower, MirroredLog};
 use crate::giving::{GivenLog, Giving};
 use crate::keys::KeyLane;
 use crate::limits::{LimitError, Limits};
 use crate::message::{
-    Hello, KEYS, MEMORY, Message, PROTOCOL, RETURN, RefusalCode, Refused, WITNESS, WitnessedHead,
+    ATTACHMENTS, Hello, KEYS, MEMORY, Message, PROTOCOL, RETURN, RefusalCode, Refused, WITNESS,
+    WitnessedHead,
 };
 use crate::now::Now;
 use crate::origin::{Origin, OwnLog, PeerKeys};
@@ -187,6 +196,7 @@ pub struct Session {
     relay: Relay,
     witnessing: Witnessing,
     keys: KeyLane,
+    lane: Lane,
     queue: Queue,
     greeted: Option<Greeted>,
     /// The peer's hello, while the driver looks at a new epoch in it.
@@ -254,12 +264,13 @@ impl Session {
                 .chain(followers.iter().map(Follower::holding))
                 .chain(recoveries.iter().map(Recovery::holding))
                 .collect(),
-            features: [WITNESS, MEMORY, RETURN, KEYS].map(str::to_owned).to_vec(),
+            features: [WITNESS, MEMORY, RETURN, KEYS, ATTACHMENTS].map(str::to_owned).into(),
             witnessed: config.witnessed,
             shown: config.shown,
         }));
         Ok(Session {
             office: config.office,
+            lane: Lane::new(&config.peer),
             peer: config.peer,
             instance: config.instance,
             limits,
@@ -332,7 +343,8 @@ impl Session {
         let origins = self.origins.iter().map(|o| (o.stalled_at(), o.log()));
         let mut sending = origins.chain(self.givings.iter().map(|g| (g.stalled_at(), g.log())));
         let stalled = sending.find(|(at, _)| at.is_some_and(|at| at <= now.mono));
-        if let Some(log) = stalled.map(|(_, log)| log.clone()) {
+        let stalled = stalled.map(|(_, log)| log.clone());
+        if let Some(log) = stalled.or_else(|| self.attachment_stalled(now)) {
             return self.close(now, Close::Stalled { log });
         }
         if now.mono >= self.ping_due() {
@@ -364,6 +376,7 @@ impl Session {
             .chain(followers)
             .chain(givings)
             .chain(recoveries)
+            .chain(self.attachments_due())
             .flatten()
             .chain([self.ping_due()])
             .min()

@@ -66,6 +66,7 @@ impl End {
                 | Action::Recovered(_)
                 | Action::ReadKeys(_)
                 | Action::KeepKeys(_)
+                | Action::Attachment(_)
                 | Action::TakeCosignature(_) => continue,
                 Action::Send(message) => {
                     out.push_back(message.clone());

@@ -27,6 +27,7 @@
 //! * [`vault`](mod@vault): the vault itself.
 //! * [`recovery`]: the recovery key, and wraps for it.
 //! * [`wraps`]: the wraps of another office's keys.
+//! * [`pieces`]: files that are sealed piece by piece.
 //! * [`report`]: what opening and checking found.
 //! * [`error`]: what can go wrong.
 //! * `cipher`, `entry`, `frame`, `scan`, `tail`, `file`, `folder`: the file format and the disk.
@@ -38,6 +39,7 @@ mod file;
 mod folder;
 mod frame;
 pub mod key;
+pub mod pieces;
 pub mod recovery;
 pub mod report;
 pub mod root;

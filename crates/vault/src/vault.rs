@@ -330,7 +330,7 @@ impl Vault {
         Wrapper { root: &self.inner.root, vault_id: self.inner.vault_id }
     }
 
-    fn secret_of(&self, key: KeyId) -> Result<Secret, VaultError> {
+    pub(crate) fn secret_of(&self, key: KeyId) -> Result<Secret, VaultError> {
         let state = self.state();
         match state.keys.get(&key) {
             Some((_, secret)) => Ok(secret.clone()),

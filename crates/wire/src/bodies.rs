@@ -10,6 +10,8 @@ message! {
     } without personal;
     domain::contact::ConsultationGiven = pb::contact::v1::ConsultationGiven { topic };
     domain::contact::ContactLinked = pb::contact::v1::ContactLinked { appeal };
+    domain::contact::FilePart = pb::contact::v1::FilePart { name };
+    domain::contact::FileAttached = pb::contact::v1::FileAttached { file, size } without personal;
     domain::contact::ContactClosed = pb::contact::v1::ContactClosed { outcome };
 }
 

@@ -192,6 +192,7 @@ bodies! {
     ContactFact::Consulted in Contact = contact::ConsultationGiven;
     ContactFact::Linked in Contact = contact::ContactLinked;
     ContactFact::Closed in Contact = contact::ContactClosed;
+    ContactFact::FileAttached in Contact = contact::FileAttached with contact::FilePart;
     AppealFact::Received in Appeal = appeal::AppealReceived with appeal::ApplicantPart;
     AppealFact::Registered in Appeal = appeal::AppealRegistered;
     AppealFact::Triaged in Appeal = appeal::AppealTriaged;

@@ -3,6 +3,8 @@
 //! Record bytes, notes, cosignature lines and hashes pass unchanged. What the frames say in which
 //! order is the business of `replication`; this module only refuses what cannot be a message.
 
+mod attachments;
+
 use evidence::hash::Hash;
 use evidence::log::LogName;
 use replication::message as m;
@@ -88,6 +90,7 @@ pub fn encode_frame(message: m::Message) -> pb::Frame {
         m::Message::Keys(keys) => {
             Kind::Keys(pb::Keys { wraps: keys.wraps.into_iter().map(encode_wrap).collect() })
         }
+        m::Message::Attachment(message) => attachments::encode(message),
         m::Message::Ping { nonce } => Kind::Ping(pb::Ping { nonce }),
         m::Message::Pong { nonce } => Kind::Pong(pb::Pong { nonce }),
     };
@@ -163,6 +166,9 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
         Kind::Keys(keys) => m::Message::Keys(m::Keys {
             wraps: keys.wraps.into_iter().map(decode_wrap).collect::<Result<_, _>>()?,
         }),
+        Kind::AttachmentWanted(wanted) => attachments::wanted(&wanted)?,
+        Kind::AttachmentPiece(piece) => attachments::piece(piece)?,
+        Kind::AttachmentAbsent(absent) => attachments::absent(&absent)?,
         Kind::Ping(ping) => m::Message::Ping { nonce: ping.nonce },
         Kind::Pong(pong) => m::Message::Pong { nonce: pong.nonce },
     })

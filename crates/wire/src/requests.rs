@@ -19,6 +19,7 @@ message! {
     domain::contact::OpenContact = pb::OpenContact { channel, line, language, personal };
     domain::contact::GiveConsultation = pb::GiveConsultation { topic };
     domain::contact::LinkContact = pb::LinkContact { appeal };
+    domain::contact::AttachFile = pb::AttachFile { file, size, personal };
     domain::contact::CloseContact = pb::CloseContact { outcome };
 }
 
@@ -112,6 +113,7 @@ oneof! {
     GiveConsultation = "give_consultation": Contact(ContactRequest::Consult);
     LinkContact = "link_contact": Contact(ContactRequest::Link);
     CloseContact = "close_contact": Contact(ContactRequest::Close);
+    AttachFile = "attach_file": Contact(ContactRequest::Attach);
     ReceiveAppeal = "receive_appeal": Appeal(AppealRequest::Receive);
     TriageAppeal = "triage_appeal": Appeal(AppealRequest::Triage);
     AssignAppeal = "assign_appeal": Appeal(AppealRequest::Assign);

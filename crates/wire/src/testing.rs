@@ -120,7 +120,8 @@ fn single(field: &FieldDescriptor, dice: &mut Dice) -> Value {
         Kind::String => Value::String(string(field, dice)),
         Kind::Bytes => {
             let name = field.name();
-            let is_hash = name.ends_with("_key") || matches!(name, "root" | "digest" | "leaf");
+            let is_hash =
+                name.ends_with("_key") || matches!(name, "root" | "digest" | "leaf" | "file");
             let length = if is_hash { 32 } else { 16 };
             Value::Bytes(dice.bytes(length).into())
         }

@@ -212,7 +212,15 @@ fn words(link: &pb::LinkStatus, log: &pb::LogSync) -> String {
     if !log.refused.is_empty() {
         return format!("does not move: {}", log.refused);
     }
-    let peer = &link.peer;
+    let held = held(&link.peer, log);
+    match log.attachments_pending {
+        0 => held,
+        lacks => format!("{held}; attachments pending: {lacks}"),
+    }
+}
+
+/// What the row says of records.
+fn held(peer: &str, log: &pb::LogSync) -> String {
     match (log.role(), log.lag_records) {
         (pb::LogRole::Own, None) => format!("what {peer} holds is not known"),
         (pb::LogRole::Own, Some(0)) => format!("all acknowledged by {peer}"),
@@ -249,6 +257,7 @@ mod tests {
             lag_records: Some(20),
             cosigned_size: 100,
             refused: String::new(),
+            attachments_pending: 0,
         };
         let mirror = pb::LogSync {
             log: "kz/all".into(),
@@ -308,6 +317,21 @@ mod tests {
         assert!(text.contains("no signed head from KZ yet"), "{text}");
         assert!(json(&rows[0]).contains("\"not_held\":20"));
         assert!(json(&rows[1]).contains("\"head_age\":null"));
+    }
+
+    #[test]
+    fn records_that_wait_for_their_attachments_are_told() {
+        let mut status = status();
+        let log = pb::LogSync {
+            role: pb::LogRole::Mirror.into(),
+            lag_records: Some(0),
+            attachments_pending: 3,
+            ..pb::LogSync::default()
+        };
+        let link = &mut status.links[0];
+        link.logs = vec![log];
+        let said = words(link, &link.logs[0]);
+        assert_eq!(said, "all of the last signed head is here; attachments pending: 3");
     }
 
     #[test]

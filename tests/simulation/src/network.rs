@@ -176,7 +176,7 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 fn audit_words(message: &replication::Message) -> String {
-    use replication::Message as M;
+    use replication::{AttachmentMessage as A, Message as M};
     match message {
         M::Hello(hello) => format!("hello of {}", hello.office),
         M::Head(head) => format!("head {}:{} from {}", head.log, head.epoch, head.old_size),
@@ -193,6 +193,16 @@ fn audit_words(message: &replication::Message) -> String {
         M::Return(back) => format!("return {}:{}", back.log, back.epoch),
         M::KeysWanted(wanted) => format!("keys wanted: {}", wanted.ids.len()),
         M::Keys(keys) => format!("keys: {}", keys.wraps.len()),
+        M::Attachment(message) => match message {
+            A::Wanted(asked) => {
+                format!(
+                    "wanted of {}:{} {} from {}",
+                    asked.log, asked.epoch, asked.seq, asked.offset
+                )
+            }
+            A::Piece(piece) => format!("piece of {} bytes", piece.bytes.len()),
+            A::Absent(_) => "absent".to_owned(),
+        },
         M::Ping { .. } => "ping".to_owned(),
         M::Pong { .. } => "pong".to_owned(),
     }

@@ -44,6 +44,24 @@ pub struct ContactLinked {
     pub appeal: AppealId,
 }
 
+/// What a file is called: free text, sealed before it is encoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilePart {
+    /// Its name, as given.
+    pub name: Option<Text>,
+}
+
+/// A file was added: a recording, a scanned letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileAttached {
+    /// SHA-256 of the file as it is stored, sealed.
+    pub file: [u8; 32],
+    /// Its size in bytes, sealed.
+    pub size: u64,
+    /// Sealed; `None` when the part was not opened.
+    pub personal: Option<FilePart>,
+}
+
 /// The contact is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactClosed {
@@ -62,5 +80,7 @@ facts! {
         Linked(ContactLinked) = 3, "contact.linked";
         /// The contact is over.
         Closed(ContactClosed) = 4, "contact.closed";
+        /// A file was added.
+        FileAttached(FileAttached) = 5, "contact.file_attached";
     }
 }

@@ -7,7 +7,10 @@ mod state;
 
 pub use facts::{
     CallerPart, ConsultationGiven, ContactClosed, ContactFact, ContactLinked, ContactOpened,
+    FileAttached, FilePart,
 };
-pub use request::{CloseContact, ContactRequest, GiveConsultation, LinkContact, OpenContact};
+pub use request::{
+    AttachFile, CloseContact, ContactRequest, GiveConsultation, LinkContact, OpenContact,
+};
 pub(crate) use rule::decide;
 pub use state::{ContactPhase, ContactState};

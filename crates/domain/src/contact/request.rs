@@ -3,11 +3,11 @@
 use crate::check;
 use crate::classifier::{Classifiers, list};
 use crate::code::Code;
-use crate::contact::facts::CallerPart;
+use crate::contact::facts::{CallerPart, FilePart};
 use crate::ids::AppealId;
 use crate::limits;
 use crate::macros::requests;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, RefusalCode};
 
 /// Begin a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,17 @@ pub struct LinkContact {
     pub appeal: AppealId,
 }
 
+/// Add a file that is stored already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachFile {
+    /// SHA-256 of the file as it is stored, sealed.
+    pub file: [u8; 32],
+    /// Its size in bytes, sealed.
+    pub size: u64,
+    /// What it is called; to be sealed. Needed: with it the record names the key of the file.
+    pub personal: Option<FilePart>,
+}
+
 /// End the contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseContact {
@@ -54,6 +65,8 @@ requests! {
         Link(LinkContact), "link_contact";
         /// End the contact.
         Close(CloseContact), "close_contact";
+        /// Add a file.
+        Attach(AttachFile), "attach_file";
     }
 }
 
@@ -74,6 +87,13 @@ impl ContactRequest {
             }
             Self::Consult(request) => lists.check("topic", list::TOPIC, &request.topic),
             Self::Link(_) => Ok(()),
+            Self::Attach(request) => {
+                let Some(part) = &request.personal else {
+                    let message = "is needed; its name may be left out";
+                    return Err(Refusal::field(RefusalCode::Required, "personal", message));
+                };
+                check::chars("personal.name", part.name.as_ref(), limits::NAME_CHARS)
+            }
             Self::Close(request) => lists.check("outcome", list::CONTACT_OUTCOME, &request.outcome),
         }
     }

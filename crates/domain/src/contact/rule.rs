@@ -1,7 +1,9 @@
 //! A contact is opened once, worked on while open, and closed with an outcome it can show.
 
 use crate::classifier::list;
-use crate::contact::facts::{ConsultationGiven, ContactClosed, ContactLinked, ContactOpened};
+use crate::contact::facts::{
+    ConsultationGiven, ContactClosed, ContactLinked, ContactOpened, FileAttached,
+};
 use crate::contact::request::ContactRequest;
 use crate::contact::state::{ContactPhase, ContactState};
 use crate::fact::Fact;
@@ -44,6 +46,14 @@ pub(crate) fn decide(state: &ContactState, request: &ContactRequest) -> Result<V
             }
             ContactLinked { appeal: request.appeal }.into()
         }
+        ContactRequest::Attach(request) => {
+            if state.files.contains(&request.file) {
+                let message = "is attached to this contact already";
+                return Err(Refusal::field(RefusalCode::AlreadyExists, "file", message));
+            }
+            let (file, size, personal) = (request.file, request.size, request.personal.clone());
+            FileAttached { file, size, personal }.into()
+        }
         ContactRequest::Close(request) => {
             let refuse = |message| Err(Refusal::field(RefusalCode::WrongState, "outcome", message));
             if request.outcome == list::OUTCOME_APPEAL && state.appeals.is_empty() {
@@ -61,7 +71,9 @@ pub(crate) fn decide(state: &ContactState, request: &ContactRequest) -> Result<V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contact::{CallerPart, CloseContact, GiveConsultation, LinkContact, OpenContact};
+    use crate::contact::{
+        AttachFile, CallerPart, CloseContact, FilePart, GiveConsultation, LinkContact, OpenContact,
+    };
     use crate::ids::AppealId;
     use crate::limits;
     use crate::permission::Role;
@@ -119,6 +131,23 @@ mod tests {
         desk.refuses(&linked, link(), RefusalCode::AlreadyExists, Some("appeal"));
         let closed = desk.plays(vec![open().into(), close("spam").into()]);
         desk.refuses(&closed, link(), RefusalCode::WrongState, None);
+    }
+
+    #[test]
+    fn a_file_is_attached_once_to_an_open_contact() {
+        let desk = Desk::region();
+        let attach = || AttachFile { file: [7; 32], size: 9, personal: Some(FilePart::default()) };
+        desk.refuses(&[], attach(), RefusalCode::NotFound, None);
+        let history = desk.plays(vec![open().into(), attach().into()]);
+        assert_eq!(history[1].type_name(), "contact.file_attached");
+        desk.refuses(&history, attach(), RefusalCode::AlreadyExists, Some("file"));
+        let nameless = AttachFile { file: [8; 32], personal: None, ..attach() };
+        desk.refuses(&history, nameless, RefusalCode::Required, Some("personal"));
+        let part = FilePart { name: Some("ы".repeat(limits::NAME_CHARS + 1).into()) };
+        let long = AttachFile { file: [8; 32], personal: Some(part), ..attach() };
+        desk.refuses(&history, long, RefusalCode::TooLong, Some("personal.name"));
+        let closed = desk.plays(vec![open().into(), close("spam").into()]);
+        desk.refuses(&closed, attach(), RefusalCode::WrongState, None);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct ContactState {
     pub consulted: bool,
     /// Appeals that came of it.
     pub appeals: BTreeSet<AppealId>,
+    /// Files that were added, by their hashes.
+    pub files: BTreeSet<[u8; 32]>,
 }
 
 impl State for ContactState {
@@ -38,6 +40,9 @@ impl State for ContactState {
             ContactFact::Consulted(_) => self.consulted = true,
             ContactFact::Linked(fact) => {
                 self.appeals.insert(fact.appeal);
+            }
+            ContactFact::FileAttached(fact) => {
+                self.files.insert(fact.file);
             }
             ContactFact::Closed(_) => self.phase = ContactPhase::Closed,
         }

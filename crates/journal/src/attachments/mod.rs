@@ -46,6 +46,33 @@ impl Journal {
         AttachmentWriter::new(self.clone(), expected)
     }
 
+    /// Goes on storing an attachment that comes in parts: behind what is here of it
+    /// ([`AttachmentWriter::size`]), also after a restart. What is here may be damaged by a crash;
+    /// the hash of the whole decides. At most one such writer of an attachment may be at work.
+    ///
+    /// # Errors
+    /// As [`Journal::attachment_writer`].
+    pub fn resume_attachment(
+        &self,
+        expected: AttachmentInfo,
+    ) -> Result<AttachmentWriter, AttachmentError> {
+        AttachmentWriter::resume(self.clone(), expected)
+    }
+
+    /// So many bytes of an attachment, fewer at its end; `None` if it is not here. They are not
+    /// compared with its hash: whoever takes all of them has to do that.
+    ///
+    /// # Errors
+    /// [`AttachmentReadError::Io`].
+    pub fn attachment_piece(
+        &self,
+        hash: &Hash,
+        offset: u64,
+        length: usize,
+    ) -> Result<Option<Vec<u8>>, AttachmentReadError> {
+        reader::piece(self.inner.attachments.place(), hash, offset, length)
+    }
+
     /// What is here under this name; `None` if nothing is. Its bytes are not looked at.
     ///
     /// # Errors

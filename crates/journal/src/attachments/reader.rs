@@ -117,3 +117,22 @@ impl AttachmentReader {
         AttachmentReadError::Damaged { hash: short(&self.info.hash), what }
     }
 }
+
+/// Bytes of an attachment from `offset` on; `None` if it is not there.
+pub(super) fn piece(
+    place: &Place,
+    hash: &Hash,
+    offset: u64,
+    length: usize,
+) -> Result<Option<Vec<u8>>, AttachmentReadError> {
+    let failed = |source| AttachmentReadError::io(hash, source);
+    let file = match place.open(&files::attachment_name(hash), OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut bytes = vec![0; length.min(ATTACHMENT_CHUNK)];
+    let read = file.read_at(offset, &mut bytes).map_err(failed)?;
+    bytes.truncate(read);
+    Ok(Some(bytes))
+}

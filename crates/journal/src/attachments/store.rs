@@ -53,12 +53,13 @@ impl Store {
         self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes what writers left behind that did not finish. To be called at open, under the
-    /// journal's lock.
+    /// Removes what writers left behind that did not finish, but for what is gone on with: see
+    /// [`Store::partial`]. To be called at open, under the journal's lock.
     pub(crate) fn remove_unfinished(&self) -> Result<(), OpenError> {
         let incoming = self.place.dir.join(files::INCOMING);
         let names = self.place.disk.list(&incoming);
-        for name in names.map_err(|error| OpenError::io("list", files::INCOMING, error))? {
+        let names = names.map_err(|error| OpenError::io("list", files::INCOMING, error))?;
+        for name in names.into_iter().filter(|name| hash_of(name).is_none()) {
             let removed = self.place.disk.remove(&incoming.join(&name));
             removed.map_err(|error| OpenError::io("remove", files::INCOMING, error))?;
         }
@@ -74,6 +75,21 @@ impl Store {
         self.place.disk.create_dir(&folder)?;
         let path = folder.join(hex(&random));
         let file = self.place.disk.open(&path, OpenMode::Create)?;
+        Ok((path, file))
+    }
+
+    /// The file of an attachment that comes in parts, under the name that it will have; it is there
+    /// again after a restart.
+    pub(super) fn partial(&self, hash: &Hash) -> io::Result<(PathBuf, Arc<dyn DiskFile>)> {
+        let folder = self.place.dir.join(files::INCOMING);
+        self.place.disk.create_dir(&folder)?;
+        let path = folder.join(hex(hash));
+        let file = match self.place.disk.open(&path, OpenMode::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.place.disk.open(&path, OpenMode::Create)?
+            }
+            opened => opened?,
+        };
         Ok((path, file))
     }
 

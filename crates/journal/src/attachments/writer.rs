@@ -10,11 +10,12 @@ use super::store::Store;
 use super::{AttachmentError, AttachmentInfo};
 use crate::disk::DiskFile;
 use crate::journal::Journal;
-use crate::limits::{MAX_ATTACHMENT, ROOM_CHECK};
+use crate::limits::{ATTACHMENT_CHUNK, MAX_ATTACHMENT, ROOM_CHECK};
 use crate::writer::is_full;
 
 /// Takes the bytes of one attachment. Dropped before [`AttachmentWriter::finish`], or after an
-/// error, it leaves nothing behind.
+/// error, it leaves nothing behind; one that comes in parts keeps what it has, unless that is known
+/// to be wrong.
 pub struct AttachmentWriter {
     journal: Journal,
     expected: Option<AttachmentInfo>,
@@ -24,6 +25,8 @@ pub struct AttachmentWriter {
     size: u64,
     /// Free space is looked at again when the size reaches this.
     next_check: u64,
+    /// What is written stays for a later writer.
+    kept: bool,
 }
 
 impl fmt::Debug for AttachmentWriter {
@@ -45,7 +48,44 @@ impl AttachmentWriter {
         let incoming = store.incoming().map_err(|error| failed(store, "create", error))?;
         let hasher = Sha256::new();
         let incoming = Some(incoming);
-        Ok(Self { journal, expected, incoming, hasher, size: 0, next_check: ROOM_CHECK })
+        let (size, next_check, kept) = (0, ROOM_CHECK, false);
+        Ok(Self { journal, expected, incoming, hasher, size, next_check, kept })
+    }
+
+    /// A writer that goes on behind what an earlier one of this attachment has written.
+    pub(super) fn resume(
+        journal: Journal,
+        expected: AttachmentInfo,
+    ) -> Result<Self, AttachmentError> {
+        within_limit(expected.size)?;
+        let store = &journal.inner.attachments;
+        let failing = |action| move |error| failed(store, action, error);
+        let (path, file) = store.partial(&expected.hash).map_err(failing("create"))?;
+        let found = file.size().map_err(failing("read"))?;
+        if found > expected.size {
+            file.set_len(0).map_err(failing("cut"))?;
+        }
+        let end = if found > expected.size { 0 } else { found };
+        room_for(store, expected.size - end)?;
+        let (mut hasher, mut size) = (Sha256::new(), 0);
+        let mut chunk = vec![0; ATTACHMENT_CHUNK];
+        while size < end {
+            let read = file.read_at(size, &mut chunk).map_err(failing("read"))?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(&chunk[..read]);
+            size += read as u64;
+        }
+        let (incoming, expected) = (Some((path, file)), Some(expected));
+        let next_check = size.saturating_add(ROOM_CHECK);
+        Ok(Self { journal, expected, incoming, hasher, size, next_check, kept: true })
+    }
+
+    /// Bytes that it has.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     /// Adds bytes.
@@ -56,7 +96,8 @@ impl AttachmentWriter {
     /// error the attachment is given up.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), AttachmentError> {
         let written = self.put(bytes);
-        if written.is_err() {
+        if let Err(error) = &written {
+            self.kept &= !matches!(error, AttachmentError::Mismatch { .. });
             self.give_up();
         }
         written
@@ -93,6 +134,7 @@ impl AttachmentWriter {
         let info = AttachmentInfo { hash, size: self.size };
         if let Some(expected) = self.expected.filter(|expected| *expected != info) {
             let what = if expected.size == info.size { "hash" } else { "size" };
+            self.kept = false;
             return Err(AttachmentError::Mismatch { what });
         }
         let store = &self.journal.inner.attachments;
@@ -102,10 +144,13 @@ impl AttachmentWriter {
         Ok(info)
     }
 
-    /// Removes the file on its way.
+    /// Removes the file on its way, unless a later writer goes on with it.
     fn give_up(&mut self) {
         if let Some((path, file)) = self.incoming.take() {
             drop(file);
+            if self.kept {
+                return;
+            }
             // What cannot be removed now is removed at the next open.
             let _ = self.journal.inner.place.disk.remove(&path);
         }

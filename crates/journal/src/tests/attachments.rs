@@ -432,3 +432,43 @@ fn a_name_that_an_earlier_run_did_not_sync_is_synced_before_a_record_names_it() 
     }
     assert!(lost > 10 && named > 10, "{lost} {named}");
 }
+
+#[test]
+fn one_that_comes_in_parts_is_gone_on_with_after_a_restart() {
+    let (disk, store, journal) = memory();
+    let bytes = content(3, 2 * ATTACHMENT_CHUNK + 9);
+    let expected = info(&bytes);
+    let mut writer = journal.resume_attachment(expected).unwrap();
+    writer.write(&bytes[..ATTACHMENT_CHUNK + 5]).unwrap();
+    drop(writer);
+    assert_eq!(journal.attachment(&expected.hash).unwrap(), None, "a part is not served");
+    journal.close();
+    let (journal, _) = open_memory(&disk, &store, SMALL).unwrap();
+    let mut writer = journal.resume_attachment(expected).unwrap();
+    assert_eq!(writer.size(), (ATTACHMENT_CHUNK + 5) as u64);
+    writer.write(&bytes[ATTACHMENT_CHUNK + 5..]).unwrap();
+    assert_eq!(writer.finish().unwrap(), expected);
+    assert_eq!(read(&journal, &expected.hash).unwrap(), Some(bytes.clone()));
+    let piece = |offset, length| journal.attachment_piece(&expected.hash, offset, length).unwrap();
+    assert_eq!(piece(7, 20).unwrap(), bytes[7..27]);
+    assert_eq!(piece(bytes.len() as u64 - 3, 20).unwrap(), bytes[bytes.len() - 3..]);
+    assert_eq!(journal.attachment_piece(&[9; 32], 0, 1).unwrap(), None);
+    assert_eq!(names(&disk).len(), 1, "nothing is left on its way");
+}
+
+#[test]
+fn parts_of_something_else_are_dropped_when_the_whole_is_here() {
+    let (disk, _, journal) = memory();
+    let bytes = content(4, 500);
+    let expected = info(&bytes);
+    let mut writer = journal.resume_attachment(expected).unwrap();
+    writer.write(&content(5, 500)).unwrap();
+    let refused = writer.finish();
+    assert!(matches!(refused, Err(AttachmentError::Mismatch { what: "hash" })), "{refused:?}");
+    assert_eq!(names(&disk), Vec::<String>::new());
+    let mut writer = journal.resume_attachment(expected).unwrap();
+    assert_eq!(writer.size(), 0);
+    writer.write(&bytes).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(read(&journal, &expected.hash).unwrap(), Some(bytes));
+}

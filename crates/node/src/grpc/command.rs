@@ -24,7 +24,7 @@ use wire::status::Fault;
 use zeroize::Zeroizing;
 
 use crate::decide::{self, Order, Receipt};
-use crate::grpc::{access, errors, instant, operator, position};
+use crate::grpc::{access, attachments, errors, instant, operator, position};
 use crate::office::{Office, SharedOffice};
 use crate::seal::associated_data;
 use crate::supervisor::OnEnd;
@@ -50,6 +50,7 @@ impl Commands {
     }
 }
 
+type Pieces = Pin<Box<dyn Stream<Item = Result<pb::ReadFileResponse, Status>> + Send>>;
 type Outcomes = Pin<Box<dyn Stream<Item = Result<pb::CommandOutcome, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -88,6 +89,29 @@ impl CommandService for Commands {
         let span = tracing::info_span!("open record", office = %self.office.code);
         trace::adopt_call(&span, request.metadata());
         open(&self.office, &actor, request.into_inner()).instrument(span).await.map(Response::new)
+    }
+
+    async fn store_file(
+        &self,
+        request: Request<Streaming<pb::StoreFileRequest>>,
+    ) -> Result<Response<pb::StoreFileResponse>, Status> {
+        let actor = actor(request.extensions(), &self.office)?;
+        let span = tracing::info_span!("store file", office = %self.office.code);
+        trace::adopt_call(&span, request.metadata());
+        let stored = attachments::store(&self.office, &actor, request.into_inner());
+        stored.instrument(span).await.map(Response::new)
+    }
+
+    type ReadFileStream = Pieces;
+
+    async fn read_file(
+        &self,
+        request: Request<pb::OpenRecordRequest>,
+    ) -> Result<Response<Pieces>, Status> {
+        let actor = actor(request.extensions(), &self.office)?;
+        let span = tracing::info_span!("read file", office = %self.office.code);
+        trace::adopt_call(&span, request.metadata());
+        read_file(&self.office, &actor, request.into_inner()).instrument(span).await
     }
 }
 
@@ -271,6 +295,39 @@ async fn open(
             sequence: opening.first.seq,
         }),
     })
+}
+
+/// Pieces of one file under way at once: this bounds memory, not speed.
+const PIECES_UNDER_WAY: usize = 4;
+
+/// Opens the file that a record names. The opening is recorded first, as that of the sealed part.
+async fn read_file(
+    office: &SharedOffice,
+    actor: &Actor,
+    request: pb::OpenRecordRequest,
+) -> Result<Response<Pieces>, Status> {
+    let nothing = AccessRequest::Open(OpenRecords {
+        events: Vec::new(),
+        purpose: Code::new(&request.purpose)
+            .map_err(|error| errors::field("purpose", &error.to_string()))?,
+    });
+    permission::check(actor, &office.code, &domain::Request::Access(nothing))
+        .map_err(|refusal| Fault::Refused { request: "read_file", refusal })?;
+    let record = find_record(office, request.record.clone()).await?;
+    let file = attachments::find(office, &record).await?;
+    let opened = open(office, actor, request).await?;
+    let (send, pieces) = mpsc::channel(PIECES_UNDER_WAY);
+    let of = office.clone();
+    office.supervisor.spawn("read file", OnEnd::Ignore, async move {
+        let first = pb::ReadFileResponse { personal_json: opened.personal_json, data: Vec::new() };
+        if send.send(Ok(first)).await.is_ok()
+            && let Err(status) = file.send(&of, &send).await
+        {
+            let _ = send.send(Err(status)).await;
+        }
+        Ok(())
+    });
+    Ok(Response::new(Box::pin(ReceiverStream::new(pieces))))
 }
 
 async fn find_record(

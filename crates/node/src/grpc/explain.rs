@@ -242,7 +242,11 @@ fn figures(line: &LinkLine) -> String {
         ),
         (false, None) => format!("no signed head of {} has come", log.log),
     };
-    line.logs.iter().map(log).collect::<Vec<_>>().join(", ")
+    let pending = |line: &sync::LogLine| match line.attachments_pending {
+        0 => log(line),
+        lacks => format!("{}, attachments pending: {lacks}", log(line)),
+    };
+    line.logs.iter().map(pending).collect::<Vec<_>>().join(", ")
 }
 
 /// Which records exist at one side only.

@@ -4,10 +4,12 @@
 //! - [`access`]: whether the question is for the caller.
 //! - [`command`], [`query`], [`operator`], [`evidence`], [`replication`]: the services.
 //! - [`errors`]: every failure as a status. `health`: which service serves.
+//! - `attachments`: files of a case, in and out.
 //! - `rows`, `pages`, [`sync`], `explain`, `check`, `stat`, `backup`: what is shown and sent, as
 //!   messages.
 
 pub mod access;
+mod attachments;
 mod backup;
 mod check;
 pub mod command;

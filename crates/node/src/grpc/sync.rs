@@ -69,6 +69,8 @@ pub struct LogLine {
     pub cosigned: u64,
     /// Why it does not move; empty if it does.
     pub refused: String,
+    /// Attachments that it is known to lack here.
+    pub attachments_pending: u64,
 }
 
 impl LogLine {
@@ -173,6 +175,7 @@ fn log_line(
         false => (head_size.unwrap_or(0), head_size.map(|size| size.saturating_sub(own_size))),
     };
     LogLine {
+        attachments_pending: office.attachments.pending(&log),
         epoch,
         own,
         own_size,
@@ -311,6 +314,7 @@ pub(crate) fn log_message(line: &LogLine, now: i64) -> pb::LogSync {
         lag_records: line.lag,
         cosigned_size: line.cosigned,
         refused: line.refused.clone(),
+        attachments_pending: line.attachments_pending,
     }
 }
 

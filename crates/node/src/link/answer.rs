@@ -10,7 +10,7 @@ use tonic::Status;
 use tracing::{info, warn};
 use wire::pb::replication::v1::Frame;
 
-use crate::link::driver::{Driver, Ended, Inbound, Round, Told};
+use crate::link::driver::{Driver, Ended, Inbound, Lane, Round, Told};
 use crate::link::plan::{self, PlanError};
 use crate::office::{Office, SharedOffice};
 use crate::project::chain;
@@ -55,8 +55,19 @@ pub async fn run(
         }
     };
     let (told, round, from) = (Told::default(), Round::default(), peer.clone());
-    let driver =
-        Driver { office, session, peer: from, inbound, outbound, stop, keys, began, told, round };
+    let driver = Driver {
+        office,
+        session,
+        peer: from,
+        inbound,
+        outbound,
+        stop,
+        keys,
+        began,
+        told,
+        round,
+        lane: Lane::default(),
+    };
     match driver.run().await {
         Ended::Closed(Close::ShutDown) | Ended::Stopped => {}
         Ended::Closed(close @ (Close::NewEpoch { .. } | Close::Recalled | Close::OtherKeys)) => {

@@ -19,7 +19,7 @@ use wire::pb::replication::v1::Frame;
 use wire::pb::replication::v1::replication_service_client::ReplicationServiceClient;
 
 use crate::grpc::replication::{FRAME_BYTES, FRAMES};
-use crate::link::driver::{Driver, Ended, Inbound, Round, Told, describe};
+use crate::link::driver::{Driver, Ended, Inbound, Lane, Round, Told, describe};
 use crate::link::plan::{self, PlanError};
 use crate::link::reach;
 use crate::office::SharedOffice;
@@ -276,8 +276,10 @@ async fn make(
     let config = plan::to_centre(office, centre).await?;
     let session = Session::new(config, Now { mono: 0, unix: office.clock.now() })?;
     let (office, peer) = (office.clone(), centre.clone());
-    let (told, round) = (Told::default(), Round::default());
-    Ok((turn, Driver { office, session, peer, inbound, outbound, stop, keys, began, told, round }))
+    let (told, round, lane) = (Told::default(), Round::default(), Lane::default());
+    let driver =
+        Driver { office, session, peer, inbound, outbound, stop, keys, began, told, round, lane };
+    Ok((turn, driver))
 }
 
 /// With TLS 1.3 a refused client certificate shows only after the hand-shake, as an alert or as a

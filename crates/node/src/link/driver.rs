@@ -5,6 +5,7 @@
 //! what is to be stored goes to the writer in the order of the actions, and a link ends only after
 //! the writer has answered, so that the next one plans from what is stored.
 
+mod attachments;
 mod keys;
 mod last;
 mod looks;
@@ -19,7 +20,7 @@ use evidence::log::LogName;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
 use futures_util::{FutureExt, StreamExt};
-use journal::{CommitError, ReadError, Transaction};
+use journal::Transaction;
 use replication::action::{
     Action, Close, CommitBatch, CommitTicket, CosignatureKind, Failure, Fault, Greeted, KeepTicket,
     KeysTicket, NewEpoch, PersistHead, PersistTicket, Recall, StoreCosignature, WitnessTicket,
@@ -40,8 +41,11 @@ use crate::link::{refusals, successor};
 use crate::office::SharedOffice;
 use crate::project::chain;
 use crate::reseed;
-use crate::writer::{Submitted, WriteError};
+use crate::writer::Submitted;
 
+pub use attachments::Lane;
+pub use last::describe;
+use last::{outcome, settle};
 use reading::{arrival_spans, failure, read_entries, sign};
 pub use witness::{OTHER_VIEW, Round};
 
@@ -92,6 +96,8 @@ pub struct Driver {
     pub told: Told,
     /// What was asked and passed on over this link.
     pub round: Round,
+    /// Attachments of the logs of this link.
+    pub lane: Lane,
 }
 
 /// Faults that were told on one link, so that a peer that repeats itself fills no log file.
@@ -124,6 +130,7 @@ enum Woken {
     /// The peer takes nothing more.
     Unheard,
     Stored(Stored),
+    Attachment(attachments::Done),
     Frame(Frame),
     Grown,
     /// A note has changed.
@@ -146,6 +153,7 @@ impl Driver {
         self.office.links.ended(&self.peer, &ended, self.office.clock.now());
         refusals::keep(&self.office, &self.peer, &ended).await;
         settle(&self.peer, storing).await;
+        self.lane.settle().await;
         ended
     }
 
@@ -161,6 +169,7 @@ impl Driver {
             if self.round.is_due(notes.take()) {
                 self.go_round().await;
             }
+            self.look_at_attachments();
             if let Some(ended) = self.carry_out(outgoing, storing).await {
                 return ended;
             }
@@ -189,6 +198,7 @@ impl Driver {
                         None => Woken::Broken("the peer ended the stream".to_owned()),
                     }
                 }
+                done = self.lane.next() => Woken::Attachment(done),
                 changed = grown.changed() => match changed {
                     Ok(_) => Woken::Grown,
                     Err(_) => Woken::Replaced,
@@ -202,6 +212,7 @@ impl Driver {
                 Woken::Broken(reason) => return Ended::Broken(reason),
                 Woken::Unheard => return self.hear_out(storing).await,
                 Woken::Stored(stored) => self.answer_stored(stored),
+                Woken::Attachment(done) => self.attachment_done(done),
                 Woken::Frame(frame) => self.receive(frame),
                 Woken::Grown => self.tell_growth(),
                 Woken::Notes | Woken::Time => {}
@@ -281,6 +292,7 @@ impl Driver {
                 }
                 Action::ReadKeys(ask) => self.read_keys(ask, storing),
                 Action::KeepKeys(ask) => self.keep_keys(ask, storing),
+                Action::Attachment(ask) => self.ask_attachment(ask),
                 Action::TakeCosignature(line) => self.take_cosignature(line).await,
                 Action::Recall(Recall { ticket, shown }) => {
                     let answer = recall::recall(&self.office, &self.peer, shown).await;
@@ -335,6 +347,8 @@ impl Driver {
         let spans = arrival_spans(&self.office, &ask);
         let (ticket, batch) = (ask.ticket, *ask.batch);
         let (log, epoch) = (batch.log(), batch.epoch());
+        let plain = batch.records().iter().all(|record| record.header().attachments.is_empty());
+        let plain = plain.then(|| (log.clone(), epoch, batch.first_seq(), batch.end()));
         let rest = ask.rest.iter().map(|rest| store::keep_rest(log, epoch, batch.end(), rest));
         let controls = rest.collect();
         let transaction = match *log == self.office.logs.own {
@@ -342,10 +356,14 @@ impl Driver {
             false => Transaction { mirror: Some(batch), controls, ..Transaction::default() },
         };
         let submitted = self.submit(transaction).await?;
-        storing.push_back(Box::pin(async {
-            let stored = Stored::Batch(ticket, outcome(submitted).await);
+        let attachments = self.office.attachments.clone();
+        storing.push_back(Box::pin(async move {
+            let outcome = outcome(submitted).await;
+            if let Some((log, epoch, first, end)) = plain.filter(|_| outcome.is_ok()) {
+                attachments.passed(&log, epoch, first, end);
+            }
             drop(spans); // the spans end when the records are durable
-            stored
+            Stored::Batch(ticket, outcome)
         }));
         Ok(())
     }
@@ -424,40 +442,6 @@ impl Driver {
         let status = self.session.status(self.now());
         self.office.links.publish(&self.peer, status, self.office.clock.now());
     }
-}
-
-/// Waits until the writer has answered everything that a link submitted.
-async fn settle<T>(peer: &domain::OfficeCode, mut storing: FuturesOrdered<BoxFuture<'static, T>>) {
-    let left = async { while storing.next().await.is_some() {} };
-    if tokio::time::timeout(STORING_LIMIT, left).await.is_err() {
-        warn!(%peer, left = storing.len(), "the writer still has records of a link that ended");
-    }
-}
-
-async fn outcome(submitted: Submitted) -> Result<(), Failure> {
-    let Err(error) = submitted.outcome().await else { return Ok(()) };
-    Err(match &error {
-        WriteError::Refused(CommitError::DiskFull { .. }) => Failure::DiskFull,
-        WriteError::Refused(CommitError::MirrorOutOfStep { .. }) => Failure::OutOfStep,
-        WriteError::Refused(
-            CommitError::IndexBuilding { .. } | CommitError::Read(ReadError::IndexBuilding { .. }),
-        ) => Failure::IndexBuilding,
-        _ => {
-            error!(error = chain(&error), "store what the peer sent");
-            Failure::Internal
-        }
-    })
-}
-
-/// What the transport says, with the causes.
-pub fn describe(status: &Status) -> String {
-    let mut text = format!("{:?}: {}", status.code(), status.message());
-    let mut cause = std::error::Error::source(status);
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

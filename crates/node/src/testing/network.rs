@@ -21,7 +21,7 @@ use super::{DOMAIN, Desk, configure, contact, enrolment_of, log};
 use crate::alarms::{self, EvidenceLine};
 use crate::duties;
 use crate::grpc::sync;
-use crate::link::driver::{Driver, Ended, Round, Told};
+use crate::link::driver::{Driver, Ended, Lane, Round, Told};
 use crate::link::plan;
 use crate::notes::Kept;
 use crate::office::SharedOffice;
@@ -264,6 +264,7 @@ fn end(
         began: Instant::now(),
         told: Told::default(),
         round: Round::default(),
+        lane: Lane::default(),
     };
     End { stop, running: tokio::spawn(driver.run()) }
 }

@@ -59,6 +59,7 @@ pub(super) async fn contact(
         ContactFact::Consulted(_) => {
             about(update!("contacts", "consultations = consultations + 1"), envelope)
         }
+        ContactFact::FileAttached(_) => about(update!("contacts", "state = state"), envelope),
         ContactFact::Linked(fact) => about(
             update!("contacts", "appeal = COALESCE(appeal, $7), appeals = appeals + 1"),
             envelope,

@@ -28,8 +28,8 @@ impl Follower {
         Ok(())
     }
 
-    /// The mirror cosignature, once per head and link, when the keys of everything below it are
-    /// kept here too; the driver hears of it.
+    /// The mirror cosignature, once per head and link, when the attachments of everything below it
+    /// are here too, and its keys are kept; the driver hears of it.
     pub(super) fn mirror_cosignature(
         &mut self,
         now: Now,
@@ -40,7 +40,8 @@ impl Follower {
             return Ok(None);
         };
         let is_keyed = self.keyed.is_none_or(|keyed| keyed >= size);
-        if self.mirror_signed == Some(size) || !is_keyed {
+        let is_whole = !self.awaits || self.complete >= size;
+        if self.mirror_signed == Some(size) || !is_keyed || !is_whole {
             return Ok(None);
         }
         let line = cosign(&accepted.note, &self.keys.mirror, now.unix_seconds())
@@ -66,7 +67,28 @@ impl Follower {
         q: &mut Queue,
     ) -> Result<(), Violation> {
         self.keyed = keyed(&self.id.log, self.id.epoch);
-        // A head that has no answer of the witness on this link yet gets both together.
+        self.answer_late(now, q)
+    }
+
+    /// Whether heads wait for the attachments below them.
+    pub(crate) fn await_attachments(&mut self, awaits: bool) {
+        self.awaits = awaits;
+    }
+
+    /// Every attachment that the first `records` name is here.
+    pub(crate) fn attachments_complete(
+        &mut self,
+        now: Now,
+        records: u64,
+        q: &mut Queue,
+    ) -> Result<(), Violation> {
+        self.complete = records;
+        self.answer_late(now, q)
+    }
+
+    /// Gives the mirror cosignature that something kept back. A head that is not co-signed as a
+    /// witness's on this link yet is answered by that.
+    fn answer_late(&mut self, now: Now, q: &mut Queue) -> Result<(), Violation> {
         let size = self.held.size();
         let answered = self.witness_line.as_ref().is_some_and(|(at, _)| *at == size);
         if answered

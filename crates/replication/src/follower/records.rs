@@ -64,7 +64,8 @@ impl Follower {
                 let after = self.staged.clone();
                 let covered = accepted.checkpoint.size > after.size();
                 let rest = covered.then(|| Rest { note: accepted.note.clone(), proof });
-                self.commits.push_back(Commit { serial, after, bytes: size });
+                let names = batch.records().iter().any(|r| !r.header().attachments.is_empty());
+                self.commits.push_back(Commit { serial, after, bytes: size, names });
                 self.waiting_bytes += size;
                 q.push(Action::CommitBatch(CommitBatch {
                     ticket: CommitTicket { slot: self.id.slot, serial },
@@ -124,6 +125,9 @@ impl Follower {
         // One stored batch proves the ones before it: the journal is contiguous.
         for commit in self.commits.drain(..=at) {
             self.waiting_bytes -= commit.bytes;
+            if self.complete >= self.held.size() && !commit.names {
+                self.complete = self.complete.max(commit.after.size());
+            }
             self.held = commit.after;
         }
         if matches!(self.phase, Phase::Stopped { .. }) {

@@ -6,7 +6,7 @@ use super::Session;
 use super::hello::{check_hello, clean};
 use crate::action::{Action, Close, Greeted, Party};
 use crate::limits::PEER_TEXT;
-use crate::message::{Hello, KEYS, Message, RefusalCode, Refused};
+use crate::message::{ATTACHMENTS, Hello, KEYS, Message, RefusalCode, Refused};
 use crate::now::Now;
 use crate::queue::{LogId, Reason, Violation};
 
@@ -57,6 +57,7 @@ impl Session {
             Message::Witnessed(m) => return self.relay.on_witnessed(&m, &mut self.queue),
             Message::KeysWanted(m) => return self.keys.on_wanted(m, &mut self.queue),
             Message::Keys(m) => return self.keys.on_keys(now, m, &mut self.queue),
+            Message::Attachment(m) => return self.on_attachment(now, m),
             Message::Cosigned(m) => self.queue.push(Action::TakeCosignature(m)),
         }
         Ok(())
@@ -77,6 +78,9 @@ impl Session {
         self.greeted = Some(greeted);
         self.relay.greet(&hello);
         self.keys.greet(hello.features.iter().any(|feature| feature == KEYS));
+        self.lane.greet(hello.features.iter().any(|feature| feature == ATTACHMENTS));
+        let awaits = self.lane.understood();
+        self.followers.iter_mut().for_each(|follower| follower.await_attachments(awaits));
         self.tell_offer(&hello);
         self.recall(hello)
     }

@@ -163,5 +163,6 @@ impl Session {
             }
         }
         self.give_back(reading);
+        self.lane.pump(now, &mut self.queue);
     }
 }

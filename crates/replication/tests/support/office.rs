@@ -238,6 +238,7 @@ impl Office {
             Action::Fault(fault) => self.faults.push(fault),
             Action::NewEpoch(opened) => session.epoch_opened(now, opened.ticket, Ok(())),
             Action::Recall(recall) => session.recalled(now, recall.ticket, Ok(false)),
+            Action::Attachment(_) => {}
             Action::Greeted(_) | Action::PeerForgot(_) | Action::Send(_) | Action::Close(_) => {}
             Action::Offered(offered) => self.offered.push(offered),
             Action::Recovered(recovered) => self.recovered.push(recovered),

@@ -71,10 +71,27 @@ fn of_witnesses(dice: &mut Dice) -> Vec<m::Message> {
     ]
 }
 
+/// What is said of attachments.
+fn of_attachments(dice: &mut Dice) -> [m::Message; 3] {
+    let (hash, offset) = (hash_of(dice), dice.next());
+    let (log, epoch, seq, length) =
+        (name(dice), dice.next() as u32, dice.next(), dice.next() as u32);
+    let wanted = m::AttachmentWanted { log, epoch, seq, hash, offset, length };
+    let size = dice.below(2_000);
+    let piece = m::AttachmentPiece { hash, offset, bytes: dice.bytes(size) };
+    [
+        m::AttachmentMessage::Wanted(wanted),
+        m::AttachmentMessage::Piece(piece),
+        m::AttachmentMessage::Absent(m::AttachmentAbsent { hash }),
+    ]
+    .map(m::Message::Attachment)
+}
+
 /// One message of every kind.
 fn every_kind(dice: &mut Dice) -> Vec<m::Message> {
     let (log, epoch, size) = (name(dice), dice.next() as u32, dice.next());
     let mut messages = of_witnesses(dice);
+    messages.extend(of_attachments(dice));
     messages.extend([
         m::Message::Hello(m::Hello {
             protocol: m::PROTOCOL,

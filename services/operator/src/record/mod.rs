@@ -2,6 +2,7 @@
 
 mod appeal;
 mod contact;
+mod file;
 mod open;
 mod plan;
 mod reception;
@@ -41,6 +42,10 @@ pub enum RecordCommand {
     Correction(appeal::CorrectionArgs),
     /// Read a sealed part back; that it was opened, by whom and why, is recorded first
     Open(open::OpenArgs),
+    /// A file for a contact: sealed while it is sent, then named by a record
+    Attach(file::AttachArgs),
+    /// Read a file back; that it was opened, by whom and why, is recorded first
+    File(file::FileArgs),
 }
 
 /// What every fact may be given besides its own fields.
@@ -92,6 +97,8 @@ impl Undertaking {
 pub async fn run(command: &RecordCommand, way: &Way, output: Output) -> Outcome {
     let (undertaking, common) = match command {
         RecordCommand::Open(args) => return open::run(args, way, output).await,
+        RecordCommand::File(args) => return file::run(args, way, output).await,
+        RecordCommand::Attach(args) => (args.undertaking(way).await?, &args.common),
         RecordCommand::Contact(args) => (args.undertaking()?, &args.common),
         RecordCommand::Appeal(command) => command.undertaking()?,
         RecordCommand::Reception(command) => command.undertaking()?,

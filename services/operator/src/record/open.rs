@@ -28,14 +28,8 @@ pub struct OpenArgs {
 
 /// Carries it out.
 pub(super) async fn run(args: &OpenArgs, way: &Way, output: Output) -> Outcome {
-    let wanted = match args.record.parse::<uuid::Uuid>() {
-        Ok(id) => Wanted::EventId(id.to_string()),
-        Err(_) => {
-            let (log, epoch, sequence) = position(&args.record)?;
-            Wanted::Position(common::Position { log, epoch, sequence })
-        }
-    };
-    let request = pb::OpenRecordRequest { record: Some(wanted), purpose: args.purpose.to_string() };
+    let record = Some(wanted(&args.record)?);
+    let request = pb::OpenRecordRequest { record, purpose: args.purpose.to_string() };
     let opened = way.commands().await?.open_record(request).await?.into_inner();
     let text = |at: &Option<common::Position>| {
         let at = at.as_ref().map(|at| format!("{}:{}:{}", at.log, at.epoch, at.sequence));
@@ -48,4 +42,13 @@ pub(super) async fn run(args: &OpenArgs, way: &Way, output: Output) -> Outcome {
         ("sealed_part", Cell::json(&opened.personal_json)),
         ("opening_recorded_at", text(&opened.opening)),
     ])
+}
+
+/// The record that a word names.
+pub(super) fn wanted(word: &str) -> Outcome<Wanted> {
+    if let Ok(id) = word.parse::<uuid::Uuid>() {
+        return Ok(Wanted::EventId(id.to_string()));
+    }
+    let (log, epoch, sequence) = position(word)?;
+    Ok(Wanted::Position(common::Position { log, epoch, sequence }))
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod attachments;
 mod bad_input;
 mod boston;
 mod configuration;

@@ -1,12 +1,20 @@
-//! What two offices still tell each other when a link ends.
+//! What two offices still tell each other when a link ends, and what the store says.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
+use journal::{CommitError, ReadError};
+use replication::action::Failure;
+use tonic::Status;
+use tracing::{error, warn};
 use wire::pb::replication::v1::Frame;
 
-use super::{Driver, Ended, Storing};
+use super::{Driver, Ended, STORING_LIMIT, Storing};
+use crate::project::chain;
+use crate::writer::{Submitted, WriteError};
 
 /// Time that the peer has to take, or to say, the last of it.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -41,4 +49,41 @@ impl Driver {
         let ended = heard.await.ok().flatten();
         ended.unwrap_or_else(|| Ended::Broken("the stream to the peer has ended".to_owned()))
     }
+}
+
+/// Waits until the writer has answered everything that a link submitted.
+pub(super) async fn settle<T>(
+    peer: &domain::OfficeCode,
+    mut storing: FuturesOrdered<BoxFuture<'static, T>>,
+) {
+    let left = async { while storing.next().await.is_some() {} };
+    if tokio::time::timeout(STORING_LIMIT, left).await.is_err() {
+        warn!(%peer, left = storing.len(), "the writer still has records of a link that ended");
+    }
+}
+
+pub(super) async fn outcome(submitted: Submitted) -> Result<(), Failure> {
+    let Err(error) = submitted.outcome().await else { return Ok(()) };
+    Err(match &error {
+        WriteError::Refused(CommitError::DiskFull { .. }) => Failure::DiskFull,
+        WriteError::Refused(CommitError::MirrorOutOfStep { .. }) => Failure::OutOfStep,
+        WriteError::Refused(
+            CommitError::IndexBuilding { .. } | CommitError::Read(ReadError::IndexBuilding { .. }),
+        ) => Failure::IndexBuilding,
+        _ => {
+            error!(error = chain(&error), "store what the peer sent");
+            Failure::Internal
+        }
+    })
+}
+
+/// What the transport says, with the causes.
+pub fn describe(status: &Status) -> String {
+    let mut text = format!("{:?}: {}", status.code(), status.message());
+    let mut cause = std::error::Error::source(status);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }

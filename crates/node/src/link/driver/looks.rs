@@ -7,6 +7,7 @@ use crate::reseed;
 impl Driver {
     pub(super) fn tell_growth(&mut self) {
         let now = self.now();
+        self.lane.look_again();
         for info in self.office.journal.logs() {
             if info.role == journal::Role::Own {
                 self.session.local_grew(now, &info.log, info.epoch, info.size);

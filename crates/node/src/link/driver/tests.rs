@@ -6,7 +6,7 @@ use domain::contact::{ContactRequest, OpenContact};
 use domain::office::OfficeRekeyed;
 use domain::permission::Actor;
 use domain::{Code, Post, Request};
-use journal::IndexStatus;
+use journal::{CommitError, IndexStatus, ReadError};
 use replication::message::{Cosigned, Head, Hello, Holding, Message, PROTOCOL, Refused, Role};
 use replication::{Session, SessionConfig};
 use tokio::sync::oneshot;
@@ -24,6 +24,7 @@ use crate::link::plan;
 use crate::project;
 use crate::testing::network::Network;
 use crate::testing::{self, Desk, Gate};
+use crate::writer::WriteError;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(100);
@@ -54,6 +55,7 @@ async fn link(region: &Desk) -> (Driver, Centre) {
         began: Instant::now(),
         told: Told::default(),
         round: Round::default(),
+        lane: Lane::default(),
     };
     (driver, Centre { send, receive, stop })
 }

@@ -81,7 +81,9 @@ fn meaning(request: &Request) -> (Table, Option<&'static str>, Option<String>) {
 fn contact(request: &ContactRequest) -> (Table, Option<&'static str>, Option<String>) {
     let (state, channel) = match request {
         ContactRequest::Open(open) => (Some("open"), Some(open.channel.to_string())),
-        ContactRequest::Consult(_) | ContactRequest::Link(_) => (None, None),
+        ContactRequest::Consult(_) | ContactRequest::Link(_) | ContactRequest::Attach(_) => {
+            (None, None)
+        }
         ContactRequest::Close(_) => (Some("closed"), None),
     };
     (Table::Contacts, state, channel)
