@@ -68,8 +68,11 @@ fn whole(data: &[u8]) {
         Message::Cosigned(cosigned) => read([&cosigned.cosignature]),
         Message::Held(held) => read(&held.cosignature),
         Message::Refused(refused) => read(&refused.note),
-        Message::KeysWanted(_) | Message::Keys(_) | Message::Ping { .. } | Message::Pong { .. } => {
-        }
+        Message::KeysWanted(_)
+        | Message::Attachment(_)
+        | Message::Keys(_)
+        | Message::Ping { .. }
+        | Message::Pong { .. } => {}
     }
 }
 

@@ -4,6 +4,7 @@ use evidence::checkpoint::verify_cosignature;
 use replication::limits::KEYS_AT_ONCE;
 use replication::{LogState, Message, Role, Status};
 
+use super::files;
 use super::material::MATERIAL;
 use super::office::{Copy, Office};
 
@@ -53,6 +54,7 @@ pub fn said(office: &Office, message: &Message) {
             assert_eq!(returned.size, office.holds(&returned.log));
         }
         Message::KeysWanted(wanted) => assert!((1..=KEYS_AT_ONCE).contains(&wanted.ids.len())),
+        Message::Attachment(message) => files::said(message),
         Message::Keys(keys) => assert!(keys.wraps.len() <= KEYS_AT_ONCE),
         Message::Refused(_)
         | Message::Witness(_)

@@ -6,6 +6,7 @@ use replication::{
     Return, Role, Witness, WitnessedHead,
 };
 
+use super::files;
 use super::keys::{bend_keys, bend_wanted};
 use super::material::{LENGTH, MATERIAL};
 use super::script::Script;
@@ -67,6 +68,7 @@ pub fn bend(message: &mut Message, script: &mut Script<'_>) {
         Message::Return(m) => returned(m, script),
         Message::KeysWanted(m) => bend_wanted(m, script),
         Message::Keys(m) => bend_keys(m, script),
+        Message::Attachment(m) => files::bend(m, script),
         Message::Ping { nonce } | Message::Pong { nonce } => *nonce = script.size(*nonce),
     }
 }

@@ -225,6 +225,10 @@ impl Conversation {
         }
         let office = &mut self.offices[i];
         office.kept.look(now, &mut self.ends[i].session);
+        let copied = office.mirrors.keys().chain(office.lost.iter().map(|(log, _)| log)).next();
+        if let Some(log) = copied {
+            office.files.look(now, log, &mut self.ends[i].session);
+        }
         for (log, size) in office.own.iter_mut().filter(|_| !office.read_only) {
             *size = (*size + 3).min(LENGTH);
             self.ends[i].session.local_grew(now, log, 1, *size);
@@ -331,7 +335,8 @@ impl Conversation {
                 | Action::ReadRegister(_)
                 | Action::PersistWitness(_)
                 | Action::ReadKeys(_)
-                | Action::KeepKeys(_) => end.tasks.push_back(action),
+                | Action::KeepKeys(_)
+                | Action::Attachment(_) => end.tasks.push_back(action),
                 other => office.execute(at(self.now), other, None, &mut end.session),
             }
         }

@@ -7,7 +7,7 @@
 //! before it is stored; after the end of a session nothing more is asked; what waits is bounded.
 //!
 //! * [`material`]: real records, heads, proofs and lines; [`script`]: the input as values
-//! * [`bend`], [`cheat`]: messages changed once, and all along; [`office`], [`keys`]: disk and
+//! * [`bend`], [`cheat`]: messages changed once, and all along; [`office`], [`keys`], [`files`]: disk and
 //!   driver;
 //!   [`audit`]: what must be true
 //! * [`conversation`]: two offices, what is on the way between them, and the steps
@@ -16,6 +16,7 @@ pub mod audit;
 pub mod bend;
 pub mod cheat;
 pub mod conversation;
+pub mod files;
 pub mod keys;
 pub mod material;
 pub mod office;

@@ -14,6 +14,7 @@ use replication::{
     SessionConfig, SignedHead, StoreCosignature, WitnessedHead,
 };
 
+use super::files::Files;
 use super::keys::Kept;
 use super::material::{DOMAIN, History, LENGTH, Log, MATERIAL};
 
@@ -152,6 +153,8 @@ pub struct Office {
     pub read_only: bool,
     /// What it keeps of keys.
     pub kept: Kept,
+    /// What it has of attachments.
+    pub files: Files,
 }
 
 fn log_of(name: &LogName) -> &'static Log {
@@ -238,6 +241,7 @@ impl Office {
                 let stored = works.and_then(|()| copy.persist(log_of(&r.log), &r.note, head));
                 session.witness_persisted(now, r.ticket, stored);
             }
+            Action::Attachment(ask) => self.files.execute(now, ask, failure, session),
             other => {
                 if let Some(other) = self.kept.execute(now, other, failure, session) {
                     self.note(now, other, session);
