@@ -160,9 +160,7 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
             cosignature: cosigned.cosignature,
         }),
         Kind::Returned(returned) => m::Message::Return(decode_return(returned)?),
-        Kind::KeysWanted(wanted) => m::Message::KeysWanted(m::KeysWanted {
-            ids: wanted.ids.iter().map(|id| key_id(id)).collect::<Result<_, _>>()?,
-        }),
+        Kind::KeysWanted(wanted) => m::Message::KeysWanted(decode_wanted(&wanted)?),
         Kind::Keys(keys) => m::Message::Keys(m::Keys {
             wraps: keys.wraps.into_iter().map(decode_wrap).collect::<Result<_, _>>()?,
         }),
@@ -234,6 +232,11 @@ fn decode_return(returned: pb::Return) -> Result<m::Return, FrameError> {
         old_size: returned.old_size,
         proof: proof(&returned.proof, "returned.proof")?,
     })
+}
+
+fn decode_wanted(wanted: &pb::KeysWanted) -> Result<m::KeysWanted, FrameError> {
+    let ids = wanted.ids.iter().map(|id| key_id(id)).collect::<Result<_, _>>()?;
+    Ok(m::KeysWanted { ids })
 }
 
 fn encode_wrap(wrap: m::KeyWrap) -> pb::KeyWrap {

@@ -7,9 +7,8 @@
 //! before it is stored; after the end of a session nothing more is asked; what waits is bounded.
 //!
 //! * [`material`]: real records, heads, proofs and lines; [`script`]: the input as values
-//! * [`bend`], [`cheat`]: messages changed once, and all along; [`office`], [`keys`], [`files`]: disk and
-//!   driver;
-//!   [`audit`]: what must be true
+//! * [`bend`], [`cheat`]: messages changed once, and all along; [`office`], [`keys`], [`files`]:
+//!   disk and driver; [`audit`]: what must be true
 //! * [`conversation`]: two offices, what is on the way between them, and the steps
 
 pub mod audit;
