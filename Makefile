@@ -2,13 +2,14 @@
 #
 # Needs Rust (rust-toolchain.toml) and a C compiler; nothing else to build and to run the demo.
 # Variables: ONCE=1 ends the demo with a summary; RELEASE=1 builds optimised binaries; RECORDS= and
-# BENCH= (more options, --help lists them) are for bench-journal; FUZZ_SECONDS= and FUZZ= (targets)
-# for fuzz; SEEDS= (how many), FIRST= and SEED= (one alone, with its trace) for sim.
+# BENCH= (more options, --help lists them) are for bench-journal and bench-replication;
+# FUZZ_SECONDS= and FUZZ= (targets) for fuzz; SEEDS= (how many), FIRST= and SEED= (one alone, with
+# its trace) for sim.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help build demo test lint audit verify interop torture links sim sim-broken bench-journal \
-  bench-evidence fuzz clean test-packages
+  bench-evidence bench-replication fuzz clean test-packages
 
 # --locked: what is built is what Cargo.lock says.
 CARGO := cargo
@@ -94,6 +95,12 @@ bench-journal: ## Measure the journal beside a bare file and plain sled (RECORDS
 bench-evidence: ## Measure hashing, signing, proving and checking, beside the design's figures
 	$(CARGO) run --locked --release --quiet --bin adal-bench -- evidence \
 	  --json target/bench-evidence.json $(BENCH)
+
+# The folder of the binaries decides which disk is measured.
+bench-replication: ## Measure catch-up, lag and return of real nodes beside an import and a bare file
+	$(CARGO) build --locked --release --quiet --bin adal-region --bin adal-coordinator
+	$(CARGO) run --locked --release --quiet --bin adal-bench -- replication \
+	  $(if $(RECORDS),--records $(RECORDS)) --json target/bench-replication.json $(BENCH)
 
 # Coverage by the compiler's own pass, so that the stable toolchain does; libFuzzer is C++.
 FUZZ_SECONDS := 60

@@ -4,16 +4,17 @@
 //! memory, and whether an import stays as fast; each figure beside the aim that is stated for it.
 //! Everything but time is the same in every run.
 //!
-//! `adal-bench evidence` measures hashing, signing, proving and checking instead.
+//! `adal-bench evidence` measures hashing, signing, proving and checking instead, `adal-bench
+//! replication` real nodes that bring each other records.
 //!
-//! Not in scope: correctness under kills and damage (tests of `journal`), the network and the rest
-//! of a node.
+//! Not in scope: correctness under kills and damage (tests of `journal`), long and lossy links.
 //!
 //! * [`contenders`], [`front`], [`contest`]: stores, loads, rounds.
 //! * [`producers`], [`bulk`]: the phases that compare stores.
 //! * [`large`]: one growing journal, in processes of their own ([`child`]): [`import`], [`start`],
 //!   [`scan`], [`flat`].
 //! * [`evidence`], [`evidence_log`]: `adal-bench evidence`, without a disk.
+//! * [`replication`]: `adal-bench replication`, with the binaries of a region and the centre.
 //! * [`draft`], [`machine`], [`stats`], [`table`], [`progress`], [`options`]: what they share.
 
 mod bulk;
@@ -31,6 +32,7 @@ mod machine;
 mod options;
 mod producers;
 mod progress;
+mod replication;
 mod scan;
 mod start;
 mod stats;
@@ -60,6 +62,10 @@ fn main() -> ExitCode {
     let outcome = match (&options.child, &options.what) {
         (Some(task), _) => child::work(task).map(|()| true),
         (None, Some(What::Evidence { entries, json })) => run_evidence(*entries, json.as_deref()),
+        (None, Some(What::Replication { records, seconds, dir, json, strict })) => {
+            let met = run_replication(dir.as_deref(), (*records, *seconds), json.as_deref());
+            met.map(|met| met || !strict)
+        }
         (None, None) => run(&options),
     };
     match outcome {
@@ -78,6 +84,20 @@ fn run_evidence(entries: u64, json: Option<&Path>) -> Result<bool> {
     warn_of_debug();
     let mut report = Report::default();
     print(&evidence::run(entries, &mut report)?);
+    conclude(&report, json)
+}
+
+/// Measures replication of `amount`: records, seconds of load. False if an aim is missed.
+fn run_replication(dir: Option<&Path>, amount: (u64, u64), json: Option<&Path>) -> Result<bool> {
+    println!("{}, {} cores", machine::kernel(), machine::cores());
+    warn_of_debug();
+    let mut report = Report::default();
+    replication::in_temporary(dir.map(Path::to_path_buf), amount, &mut report, print)?;
+    conclude(&report, json)
+}
+
+/// Writes the figures and says how many aims are met. False if one is missed and that matters.
+fn conclude(report: &Report, json: Option<&Path>) -> Result<bool> {
     if let Some(path) = json {
         write(path, &serde_json::to_string_pretty(report.figures())?)?;
     }

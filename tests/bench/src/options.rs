@@ -88,6 +88,28 @@ pub enum What {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Catch-up of one region and of twenty, lag under load, the centre's return: real nodes over
+    /// loopback, beside an import into a local journal and a bare file. Needs the binaries
+    /// adal-region and adal-coordinator beside this one.
+    Replication {
+        /// Queued records of 256-byte bodies, of one region and of twenty together.
+        #[arg(long, default_value_t = 200_000)]
+        #[arg(value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
+        records: u64,
+        /// Seconds of steady load for the lag.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        seconds: u64,
+        /// Folder in which a temporary folder is made, removed at the end. Default: the folder of
+        /// this program.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Write all figures, with aims and verdicts, to this file.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// End with status 1 if an aim is not met.
+        #[arg(long)]
+        strict: bool,
+    },
 }
 
 impl Options {
@@ -121,6 +143,16 @@ mod tests {
         assert_eq!(some, [Phase::Producers, Phase::Check]);
         assert!(phases(&["x", "--only", "nothing"]).is_err());
         assert!(phases(&["x", "--scale", "0"]).is_err());
+    }
+
+    #[test]
+    fn replication_is_measured_by_itself() {
+        let what = |line: &[&str]| Options::try_parse_from(line).map(|options| options.what);
+        assert!(matches!(
+            what(&["x", "replication", "--records", "1000", "--seconds", "2"]),
+            Ok(Some(What::Replication { records: 1000, seconds: 2, strict: false, .. }))
+        ));
+        assert!(what(&["x", "replication", "--records", "1"]).is_err());
     }
 
     #[test]
