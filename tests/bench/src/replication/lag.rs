@@ -97,8 +97,8 @@ fn contact() -> command::Command {
         language: "kk".to_owned(),
         personal: None,
     };
-    let command_id = Uuid::now_v7().to_string();
-    let meta = command::CommandMeta { command_id, ..command::CommandMeta::default() };
+    let (command_id, stream_id) = (Uuid::now_v7().to_string(), Uuid::now_v7().to_string());
+    let meta = command::CommandMeta { command_id, stream_id, ..command::CommandMeta::default() };
     let request = Some(command::command::Request::OpenContact(request));
     command::Command { meta: Some(meta), request }
 }

@@ -172,10 +172,13 @@ impl Land {
     async fn folded(&self, office: &str, who: &str, sizes: &BTreeMap<String, u64>) -> Result<()> {
         let (mut queries, begun) = (self.country.queries(office, who).await?, Instant::now());
         loop {
-            let answer = queries.list_offices(ListOfficesRequest::default()).await?.into_inner();
-            let read = |log: &str| answer.freshness.iter().find(|row| row.log == log);
-            if sizes.iter().all(|(log, size)| read(log).is_some_and(|row| row.size >= *size)) {
-                return Ok(());
+            // Unavailable while the tables are made anew.
+            if let Ok(answer) = queries.list_offices(ListOfficesRequest::default()).await {
+                let rows = answer.into_inner().freshness;
+                let read = |log: &str| rows.iter().find(|row| row.log == log);
+                if sizes.iter().all(|(log, size)| read(log).is_some_and(|row| row.size >= *size)) {
+                    return Ok(());
+                }
             }
             if begun.elapsed() > PATIENCE {
                 bail!("the tables of {office} do not get there in time");
