@@ -16,8 +16,8 @@
 //! [`link`], [`project`], [`duties`]; around them [`run`], [`start`], [`office`], [`options`],
 //! [`ground`], [`stores`], [`attachments`], [`records`], [`tables`], [`country`], [`numbers`],
 //! [`heads`], [`keys`], [`epochs`], [`facts`], [`trace`], [`told`], [`changes`], [`clock`],
-//! [`supervisor`], [`upkeep`], [`metrics_port`]; about evidence [`policy`], [`notes`], [`relay`], [`marks`], [`alarms`]; what
-//! can be wrong with links, in words, [`situations`].
+//! [`supervisor`], [`upkeep`], [`metrics_port`]; about evidence [`policy`], [`notes`], [`relay`],
+//! [`marks`], [`alarms`]; what can be wrong with links, in words, [`situations`].
 
 pub mod alarms;
 pub mod attachments;

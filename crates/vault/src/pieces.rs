@@ -1,5 +1,5 @@
-//! Files that are sealed and opened piece by piece, never whole in memory and never plain on a disk:
-//! see `FORMAT.md`, "Sealed files".
+//! Files that are sealed and opened piece by piece, never whole in memory and never plain on a
+//! disk: see `FORMAT.md`, "Sealed files".
 
 use std::fmt;
 

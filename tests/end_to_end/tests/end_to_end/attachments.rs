@@ -1,5 +1,5 @@
-//! Attachments reach the centre byte for byte, over cut links and a killed centre; a region that has
-//! lost everything gets them back; and a clerk puts files in and takes them out.
+//! Attachments reach the centre byte for byte, over cut links and a killed centre; a region that
+//! has lost everything gets them back; and a clerk puts files in and takes them out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
