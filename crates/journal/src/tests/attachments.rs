@@ -443,6 +443,7 @@ fn one_that_comes_in_parts_is_gone_on_with_after_a_restart() {
     drop(writer);
     assert_eq!(journal.attachment(&expected.hash).unwrap(), None, "a part is not served");
     journal.close();
+    let disk = MemoryDisk::with_files(&disk.files());
     let (journal, _) = open_memory(&disk, &store, SMALL).unwrap();
     let mut writer = journal.resume_attachment(expected).unwrap();
     assert_eq!(writer.size(), (ATTACHMENT_CHUNK + 5) as u64);
