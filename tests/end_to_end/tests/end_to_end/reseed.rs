@@ -58,9 +58,12 @@ struct Work {
     receipt: pb::CommandReceipt,
     /// The stream of a contact.
     contact: Uuid,
+    /// Where the record stands that names a file of it, as `adal record attach` says, and the file.
+    attached: Value,
+    file: Vec<u8>,
 }
 
-async fn work(country: &Country) -> Result<Work> {
+async fn work(country: &Country, dir: &Path) -> Result<Work> {
     let appeal = Request::ReceiveAppeal(appeal("A Name", "The text of it"));
     let appeal = command(Uuid::now_v7(), 0, appeal);
     let receipt = accepted(country, OFFICE, "clerk", appeal.clone()).await?;
@@ -70,8 +73,25 @@ async fn work(country: &Country) -> Result<Work> {
         let contact = command(Uuid::now_v7(), 0, contact("Someone", &format!("note {number}")));
         accepted(country, OFFICE, "clerk", contact).await?;
     }
+    let (path, file) = (dir.join("recording.ogg"), b"a recording ".repeat(20_000));
+    fs::write(&path, &file)?;
+    let (contact, path) = (first.to_string(), path.display().to_string());
+    let line = ["record", "attach", "--contact", &contact, &path];
+    let attached = Tool::of(country, OFFICE, "clerk")?.one(&line).await?;
     country.settle().await?;
-    Ok(Work { appeal, receipt, contact: first })
+    Ok(Work { appeal, receipt, contact: first, attached, file })
+}
+
+/// The file of before is read back on the new server.
+async fn file_opens(country: &Country, work: &Work, dir: &Path) -> Result<()> {
+    let position = work.attached["position"].as_str().context("position")?;
+    let out = dir.join("read-back.ogg");
+    let to = out.display().to_string();
+    let line = ["record", "file", position, "--purpose", "case_work", "--out", &to];
+    let clerk = Tool::of(country, OFFICE, "clerk")?;
+    until("the file is back", async || clerk.one(&line).await).await?;
+    ensure!(fs::read(out)? == work.file, "another file");
+    Ok(())
 }
 
 /// The machine is destroyed in the middle of what its link carries: the centre has the head and
@@ -124,7 +144,7 @@ async fn a_lost_server_is_filled_from_the_centre_and_goes_on() -> Result<()> {
     let country = &mut land.country;
     let process = |country: &Country| country.coordinator.as_ref().and_then(|p| p.id());
     let centre_process = process(country);
-    let work = work(country).await?;
+    let work = work(country, &dir).await?;
     let signed = destroyed(country).await?;
     country.region(OFFICE)?.link.mend();
     let data = country.installation.data(OFFICE);
@@ -157,6 +177,7 @@ async fn a_lost_server_is_filled_from_the_centre_and_goes_on() -> Result<()> {
     let filled = began.elapsed();
     compare(country, &before, (held, signed)).await?;
     let recovered = texts(country, &work).await?;
+    file_opens(country, &work, &dir).await?;
     goes_on(country, &work).await?;
     println!(
         "reseed: {held} records, two kills on the way, {} ms until the office records again, \
@@ -296,10 +317,10 @@ async fn goes_on(country: &Country, work: &Work) -> Result<()> {
     // The letter of the epoch keeps all its numbers apart from those of the one before.
     ensure!(other.reg_no.matches("B-").count() == 1, "{}", other.reg_no);
     let consult = || Request::GiveConsultation(pb::GiveConsultation { topic: "other".to_owned() });
-    let late = execute(country, OFFICE, "clerk", command(work.contact, 2, consult())).await?;
+    let late = execute(country, OFFICE, "clerk", command(work.contact, 3, consult())).await?;
     ensure!(late.is_err_and(|status| status.code() == Code::Aborted), "a version was invented");
-    let next = accepted(country, OFFICE, "clerk", command(work.contact, 1, consult())).await?;
-    ensure!((next.epoch, next.stream_version) == (2, 2), "{next:?}");
+    let next = accepted(country, OFFICE, "clerk", command(work.contact, 2, consult())).await?;
+    ensure!((next.epoch, next.stream_version) == (2, 3), "{next:?}");
     let at = Position { log: LOG.to_owned(), epoch: 1, sequence: 0 };
     let opened = open(country, OFFICE, "clerk", at).await?;
     ensure!(opened.is_ok(), "a text of before does not open: {opened:?}");
