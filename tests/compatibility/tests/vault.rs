@@ -1,6 +1,7 @@
 //! The vault of an office, the wraps of its keys and the recovery key stay readable, and open what
 //! they opened.
 
+#![allow(clippy::unwrap_used)]
 use std::fs;
 use std::path::{Path, PathBuf};
 
