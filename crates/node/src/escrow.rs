@@ -6,7 +6,7 @@
 //! half opens them (`adal vault recover`). Which are lacking follows from the records that are
 //! held: nothing else is remembered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -40,17 +40,35 @@ struct State {
     changes: u64,
     /// Records of each log and epoch that were looked through.
     looked: BTreeMap<(LogName, u32), u64>,
+    /// The first record of each log and epoch that names a key which is wanted.
+    lacking: BTreeMap<(LogName, u32), BTreeSet<(u64, KeyId)>>,
     /// What each office is asked for.
-    wanted: BTreeMap<OfficeCode, BTreeMap<KeyId, Wanted>>,
+    wanted: BTreeMap<OfficeCode, Wants>,
+}
+
+/// What one office is asked for.
+#[derive(Default)]
+struct Wants {
+    keys: HashMap<KeyId, Wanted>,
+    /// In the order in which it was found; numbers go up. Some of it has come since.
+    order: VecDeque<(u64, KeyId)>,
+    /// The last number.
+    added: u64,
 }
 
 /// A key of which nothing is kept.
-#[derive(Clone)]
 struct Wanted {
     /// Whose key it is.
     of: OfficeCode,
     /// The first record that names it.
     at: (LogName, u32, u64),
+}
+
+/// What a link has seen of what is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    changes: u64,
+    added: u64,
 }
 
 impl State {
@@ -65,6 +83,32 @@ impl State {
             self.stores.insert(of.clone(), store);
         }
         self.stores.get_mut(of).ok_or(VaultError::BadName)
+    }
+
+    fn want(&mut self, peer: &OfficeCode, id: KeyId, wanted: Wanted) {
+        let wants = self.wanted.entry(peer.clone()).or_default();
+        let (log, epoch, seq) = wanted.at.clone();
+        if wants.keys.contains_key(&id) {
+            return;
+        }
+        wants.keys.insert(id, wanted);
+        wants.added += 1;
+        wants.order.push_back((wants.added, id));
+        self.lacking.entry((log, epoch)).or_default().insert((seq, id));
+        self.changes += 1;
+    }
+
+    /// A wrap of it is kept.
+    fn came(&mut self, peer: &OfficeCode, id: KeyId) {
+        let Some(wants) = self.wanted.get_mut(peer) else { return };
+        let Some(Wanted { at: (log, epoch, seq), .. }) = wants.keys.remove(&id) else { return };
+        while wants.order.front().is_some_and(|(_, id)| !wants.keys.contains_key(id)) {
+            wants.order.pop_front();
+        }
+        if let Some(lacking) = self.lacking.get_mut(&(log, epoch)) {
+            lacking.remove(&(seq, id));
+        }
+        self.changes += 1;
     }
 }
 
@@ -106,8 +150,7 @@ impl Escrow {
         let mut state = self.lock();
         for (seq, id) in named {
             if state.store(&self.dir, of)?.get(id).is_none() {
-                let wanted = Wanted { of: of.clone(), at: (log.clone(), epoch, seq) };
-                state.wanted.entry(peer.clone()).or_default().entry(id).or_insert(wanted);
+                state.want(peer, id, Wanted { of: of.clone(), at: (log.clone(), epoch, seq) });
             }
         }
         if state.looked.insert((log.clone(), epoch), end) != Some(end) {
@@ -116,23 +159,29 @@ impl Escrow {
         Ok(())
     }
 
-    /// What a peer is to be asked for, unless nothing has changed since `seen`; and what to say
-    /// then the next time.
-    pub fn wanted(&self, peer: &OfficeCode, seen: u64) -> Option<(u64, Vec<[u8; 16]>)> {
+    /// What a peer is to be asked for beyond what was `seen`, unless nothing has changed; and what
+    /// to say then the next time.
+    pub fn wanted(&self, peer: &OfficeCode, seen: Seen) -> Option<(Seen, Vec<[u8; 16]>)> {
         let state = self.lock();
-        let wanted = state.wanted.get(peer).into_iter().flatten();
-        (state.changes > seen).then(|| (state.changes, wanted.map(|(id, _)| id.0).collect()))
+        if state.changes <= seen.changes {
+            return None;
+        }
+        let Some(wants) = state.wanted.get(peer) else {
+            return Some((Seen { changes: state.changes, ..seen }, Vec::new()));
+        };
+        let from = wants.order.partition_point(|(number, _)| *number <= seen.added);
+        let new = wants.order.range(from..).map(|(_, id)| id);
+        let new = new.filter(|id| wants.keys.contains_key(id)).map(|id| id.0);
+        Some((Seen { changes: state.changes, added: wants.added }, new.collect()))
     }
 
     /// Records of an epoch of a log whose keys are kept, durably, without a gap from the first on;
     /// `None`: there is no recovery key.
     pub fn kept(&self, log: &LogName, epoch: u32) -> Option<u64> {
         self.recovery.as_ref()?;
-        let state = self.lock();
-        let wanted = state.wanted.values().flat_map(BTreeMap::values);
-        let first = wanted.filter(|wanted| (&wanted.at.0, wanted.at.1) == (log, epoch));
-        let first = first.map(|wanted| wanted.at.2).min();
-        first.or_else(|| state.looked.get(&(log.clone(), epoch)).copied()).or(Some(0))
+        let (state, place) = (self.lock(), (log.clone(), epoch));
+        let first = state.lacking.get(&place).and_then(BTreeSet::first).map(|(seq, _)| *seq);
+        first.or_else(|| state.looked.get(&place).copied()).or(Some(0))
     }
 
     /// How many keys a peer is to be asked for; `None`: there is no recovery key, or what is held
@@ -142,7 +191,7 @@ impl Escrow {
         let state = self.lock();
         let looked = |info: &LogInfo| state.looked.get(&(info.log.clone(), info.epoch)).copied();
         let all = journal.logs().iter().all(|info| looked(info).unwrap_or(0) >= info.size);
-        all.then(|| state.wanted.get(peer).map_or(0, |wanted| wanted.len() as u64))
+        all.then(|| state.wanted.get(peer).map_or(0, |wants| wants.keys.len() as u64))
     }
 
     /// What is here of keys that a peer asks for: what is kept of its own keys, wraps of ours.
@@ -172,26 +221,25 @@ impl Escrow {
     /// They cannot be stored.
     pub fn keep(&self, peer: &OfficeCode, came: Vec<KeyWrap>) -> Result<(), Failure> {
         let mut state = self.lock();
-        let asked = state.wanted.get(peer).cloned().unwrap_or_default();
-        let mut by_office: BTreeMap<&OfficeCode, Vec<Wrap>> = BTreeMap::new();
+        let mut by_office: BTreeMap<OfficeCode, Vec<Wrap>> = BTreeMap::new();
+        let wants = state.wanted.get(peer);
         for KeyWrap { id, bytes } in came {
             let wrap = Wrap::from_bytes(bytes).filter(|wrap| wrap.id().0 == id);
-            match (wrap, asked.get(&KeyId(id))) {
-                (Some(wrap), Some(wanted)) => by_office.entry(&wanted.of).or_default().push(wrap),
+            match (wrap, wants.and_then(|wants| wants.keys.get(&KeyId(id)))) {
+                (Some(wrap), Some(wanted)) => {
+                    by_office.entry(wanted.of.clone()).or_default().push(wrap);
+                }
                 _ => error!(%peer, "what came as the wrap of a key is none"),
             }
         }
         for (of, wraps) in by_office {
             let ids: Vec<KeyId> = wraps.iter().map(Wrap::id).collect();
-            let kept = state.store(&self.dir, of).and_then(|store| store.keep(wraps));
+            let kept = state.store(&self.dir, &of).and_then(|store| store.keep(wraps));
             if let Err(error) = kept {
                 error!(office = %of, error = chain(&error), "keep wraps of keys");
                 return Err(Failure::Internal);
             }
-            if let Some(wanted) = state.wanted.get_mut(peer) {
-                wanted.retain(|id, _| !ids.contains(id));
-            }
-            state.changes += 1;
+            ids.into_iter().for_each(|id| state.came(peer, id));
         }
         Ok(())
     }
@@ -199,5 +247,84 @@ impl Escrow {
     // Every change leaves a whole state, so a poisoned lock still guards one.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use vault::{RecoverySecret, RootKey};
+
+    use super::*;
+    use crate::testing::log;
+
+    fn escrow(dir: &Path, secret: &RecoverySecret) -> Escrow {
+        let (dir, recovery) = (dir.join("wraps"), Some(secret.public()));
+        Escrow { dir, recovery, state: Mutex::default() }
+    }
+
+    /// Says that records up to `end` were looked through, and which of them name which keys.
+    fn look(escrow: &Escrow, end: u64, named: &[(u64, KeyId)]) {
+        let office: OfficeCode = "KZ-75".parse().unwrap();
+        let place = (&log("kz-75"), 1, end);
+        escrow.look_on((&office, &office), place, named.iter().copied()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_wanted_is_told_once_and_what_comes_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = RecoverySecret::generate().unwrap();
+        let lost = Vault::open(&dir.path().join("lost"), &RootKey::generate().unwrap()).unwrap();
+        let keys: Vec<KeyId> = (0..4).map(|n| lost.key_for(1, [n; 16]).unwrap()).collect();
+        let [one, two, three, four] = keys[..] else { panic!("four keys") };
+        let centre = escrow(dir.path(), &secret);
+        let office: OfficeCode = "KZ-75".parse().unwrap();
+        let kept = |centre: &Escrow| centre.kept(&log("kz-75"), 1);
+        assert_eq!(kept(&centre), Some(0), "nothing was looked through");
+        look(&centre, 6, &[(0, one), (2, two), (5, one), (5, three)]);
+        let (seen, mut ids) = centre.wanted(&office, Seen::default()).unwrap();
+        ids.sort_unstable();
+        let mut all = [one.0, two.0, three.0];
+        all.sort_unstable();
+        assert_eq!((&ids[..], kept(&centre)), (&all[..], Some(0)));
+        assert!(centre.wanted(&office, seen).is_none(), "nothing new");
+
+        // The region gives wraps of its keys, of others nothing.
+        let region = escrow(&dir.path().join("region"), &secret);
+        let peer: OfficeCode = "KZ".parse().unwrap();
+        let came = region.read(&lost, &peer, &[one.0, three.0, [9; 16]]);
+        assert_eq!(came.len(), 2);
+        let bent = KeyWrap { id: two.0, bytes: came[0].bytes.clone() };
+        let foreign = KeyWrap { id: four.0, bytes: came[0].bytes.clone() };
+        centre.keep(&office, [came, vec![bent, foreign]].concat()).unwrap();
+        assert_eq!(kept(&centre), Some(2), "the second key lacks");
+        look(&centre, 9, &[(7, four), (8, one)]);
+        let (_, ids) = centre.wanted(&office, seen).unwrap();
+        assert_eq!(ids, [four.0], "what was told before is not told again");
+
+        // After a restart what is kept is not asked for.
+        let again = escrow(dir.path(), &secret);
+        look(&again, 9, &[(0, one), (2, two), (5, three), (7, four)]);
+        let (_, ids) = again.wanted(&office, Seen::default()).unwrap();
+        assert_eq!((ids.len(), kept(&again)), (2, Some(2)));
+        let came = region.read(&lost, &peer, &[two.0, four.0]);
+        again.keep(&office, came).unwrap();
+        assert_eq!(kept(&again), Some(9));
+        // The office lost its vault and asks for its own.
+        let empty = Vault::open(&dir.path().join("new"), &RootKey::generate().unwrap()).unwrap();
+        let back = again.read(&empty, &office, &[one.0, two.0]);
+        let wrap = Wrap::from_bytes(back[0].bytes.clone()).unwrap();
+        assert!(secret.open(&wrap).unwrap().is_some() && back.len() == 2);
+    }
+
+    #[test]
+    fn without_a_recovery_key_nothing_waits_and_nothing_is_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let escrow = Escrow { dir: dir.path().into(), recovery: None, state: Mutex::default() };
+        assert!(!escrow.is_on() && escrow.kept(&log("kz-75"), 1).is_none());
+        let vault = Vault::open(&dir.path().join("v"), &RootKey::generate().unwrap()).unwrap();
+        let key = vault.key_for(1, [1; 16]).unwrap();
+        assert!(escrow.read(&vault, &"KZ".parse().unwrap(), &[key.0]).is_empty());
     }
 }

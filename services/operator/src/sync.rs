@@ -58,6 +58,12 @@ async fn status(way: &Way, output: Output) -> Outcome {
         if !link.alarm.is_empty() {
             output.note(&format!("ALARM {peer}: {}", line(&link.alarm)))?;
         }
+        if let Some(keys) = link.keys_lacking.filter(|keys| *keys > 0) {
+            output.note(&format!(
+                "{peer} has given no wrap of {keys} keys of records that are held here; if it stays \
+                 so: recovery.pub is not among its keys, or they were lost with a server"
+            ))?;
+        }
         for log in link.logs.iter().filter(|log| !log.refused.is_empty()) {
             output.note(&format!("{peer} {}: {}", log.log, line(&log.refused)))?;
         }
@@ -95,7 +101,7 @@ fn links(status: &pb::SyncStatusResponse) -> Vec<Row> {
             (true, false) => "look: adal sync explain",
             (true, true) if !link.clock.is_empty() => "its clock is wrong, see below",
             (true, true) if link.keys_lacking.is_some_and(|keys| keys > 0) => {
-                "wraps of keys are on their way"
+                "keys lack, see below"
             }
             (true, true) => "",
         };

@@ -17,6 +17,7 @@ use tracing::{error, warn};
 
 use super::reading::proof;
 use super::{Driver, Ended, STATUS_EVERY, Stored, Storing, outcome};
+use crate::escrow::Seen;
 use crate::heads;
 use crate::keys;
 use crate::link::store::{self, Head};
@@ -42,7 +43,7 @@ pub struct Round {
     early: VecDeque<Cosigned>,
     looked: Option<Instant>,
     /// What was seen of the keys that are wanted.
-    pub(super) keys: u64,
+    pub(super) keys: Seen,
 }
 
 impl Round {
