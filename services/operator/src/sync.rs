@@ -60,8 +60,8 @@ async fn status(way: &Way, output: Output) -> Outcome {
         }
         if let Some(keys) = link.keys_lacking.filter(|keys| *keys > 0) {
             output.note(&format!(
-                "{peer} has given no wrap of {keys} keys of records that are held here; if it stays \
-                 so: recovery.pub is not among its keys, or they were lost with a server"
+                "{peer} has given no wrap of {keys} keys of records that are held here; if it \
+                 stays so: recovery.pub is not among its keys, or they were lost with a server"
             ))?;
         }
         for log in link.logs.iter().filter(|log| !log.refused.is_empty()) {
