@@ -6,6 +6,7 @@
 //! half opens them (`adal vault recover`). Which are lacking follows from the records that are
 //! held: nothing else is remembered.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use evidence::log::LogName;
 use journal::LogInfo;
 use replication::{Failure, KeyWrap};
 use tracing::error;
-use vault::{KeyId, RecoveryPublic, Vault, VaultError, Wrap, WrapStore};
+use vault::{KeyId, RecoveryPublic, Stream, Vault, VaultError, Wrap, WrapStore};
 
 use crate::options::Options;
 use crate::project::chain;
@@ -30,12 +31,12 @@ const WRAPS: &str = "wraps";
 pub struct Escrow {
     dir: PathBuf,
     recovery: Option<RecoveryPublic>,
+    /// Locked while the disk works; never while `state` is.
+    stores: Mutex<BTreeMap<OfficeCode, WrapStore>>,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
-    stores: BTreeMap<OfficeCode, WrapStore>,
     /// Counts the changes: who has seen as many need not look again.
     changes: u64,
     /// Records of each log and epoch that were looked through.
@@ -60,8 +61,28 @@ struct Wants {
 struct Wanted {
     /// Whose key it is.
     of: OfficeCode,
-    /// The first record that names it.
-    at: (LogName, u32, u64),
+    key: NamedKey,
+    /// The first record of each log and epoch that names it.
+    places: BTreeMap<(LogName, u32), u64>,
+}
+
+/// A key as the header of a record names it.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedKey {
+    /// Its id.
+    pub id: KeyId,
+    /// What is said of it for ever.
+    pub commitment: [u8; 32],
+    /// What it seals.
+    pub stream: Stream,
+}
+
+impl NamedKey {
+    /// Whether a wrap is one of this key: a mirror takes no other for it.
+    fn is_in(&self, wrap: &Wrap) -> bool {
+        let of_key = wrap.commitment().is_none_or(|commitment| commitment == self.commitment);
+        wrap.id() == self.id && wrap.stream() == self.stream && of_key
+    }
 }
 
 /// What a link has seen of what is wanted.
@@ -72,41 +93,36 @@ pub struct Seen {
 }
 
 impl State {
-    /// The wraps of an office's keys.
-    fn store(
+    fn want(
         &mut self,
-        dir: &std::path::Path,
-        of: &OfficeCode,
-    ) -> Result<&mut WrapStore, VaultError> {
-        if !self.stores.contains_key(of) {
-            let store = WrapStore::open(&dir.join(of.as_str().to_ascii_lowercase()))?;
-            self.stores.insert(of.clone(), store);
-        }
-        self.stores.get_mut(of).ok_or(VaultError::BadName)
-    }
-
-    fn want(&mut self, peer: &OfficeCode, id: KeyId, wanted: Wanted) {
+        (peer, of): (&OfficeCode, &OfficeCode),
+        key: NamedKey,
+        (place, seq): ((LogName, u32), u64),
+    ) {
         let wants = self.wanted.entry(peer.clone()).or_default();
-        let (log, epoch, seq) = wanted.at.clone();
-        if wants.keys.contains_key(&id) {
-            return;
+        let wanted = wants.keys.entry(key.id).or_insert_with(|| {
+            wants.added += 1;
+            wants.order.push_back((wants.added, key.id));
+            Wanted { of: of.clone(), key, places: BTreeMap::new() }
+        });
+        if let Entry::Vacant(vacant) = wanted.places.entry(place.clone()) {
+            vacant.insert(seq);
+            self.lacking.entry(place).or_default().insert((seq, key.id));
+            self.changes += 1;
         }
-        wants.keys.insert(id, wanted);
-        wants.added += 1;
-        wants.order.push_back((wants.added, id));
-        self.lacking.entry((log, epoch)).or_default().insert((seq, id));
-        self.changes += 1;
     }
 
     /// A wrap of it is kept.
     fn came(&mut self, peer: &OfficeCode, id: KeyId) {
         let Some(wants) = self.wanted.get_mut(peer) else { return };
-        let Some(Wanted { at: (log, epoch, seq), .. }) = wants.keys.remove(&id) else { return };
+        let Some(Wanted { places, .. }) = wants.keys.remove(&id) else { return };
         while wants.order.front().is_some_and(|(_, id)| !wants.keys.contains_key(id)) {
             wants.order.pop_front();
         }
-        if let Some(lacking) = self.lacking.get_mut(&(log, epoch)) {
-            lacking.remove(&(seq, id));
+        for (place, seq) in places {
+            if let Some(lacking) = self.lacking.get_mut(&place) {
+                lacking.remove(&(seq, id));
+            }
         }
         self.changes += 1;
     }
@@ -119,11 +135,38 @@ impl Escrow {
     /// The file of the recovery key is there and holds none.
     pub fn open(options: &Options) -> Result<Escrow, VaultError> {
         let file = options.keys.join(RECOVERY);
-        let recovery = match file.exists() {
+        let is_there = file.try_exists();
+        let source = |source| VaultError::Io { action: "look for", path: file.clone(), source };
+        let recovery = match is_there.map_err(source)? {
             true => Some(RecoveryPublic::load(&file)?),
             false => None,
         };
-        Ok(Escrow { dir: options.data.join(WRAPS), recovery, state: Mutex::default() })
+        Ok(Escrow::of(options.data.join(WRAPS), recovery))
+    }
+
+    fn of(dir: PathBuf, recovery: Option<RecoveryPublic>) -> Escrow {
+        // A link has seen no change yet: there is one.
+        let state = State {
+            changes: 1,
+            looked: BTreeMap::new(),
+            lacking: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+        };
+        Escrow { dir, recovery, stores: Mutex::default(), state: Mutex::new(state) }
+    }
+
+    /// Works with the wraps of an office's keys.
+    fn stored<T>(
+        &self,
+        of: &OfficeCode,
+        work: impl FnOnce(&mut WrapStore) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        if !stores.contains_key(of) {
+            let store = WrapStore::open(&self.dir.join(of.as_str().to_ascii_lowercase()))?;
+            stores.insert(of.clone(), store);
+        }
+        stores.get_mut(of).map_or(Err(VaultError::BadName), work)
     }
 
     /// Whether there is a recovery key.
@@ -145,13 +188,18 @@ impl Escrow {
         &self,
         (peer, of): (&OfficeCode, &OfficeCode),
         (log, epoch, end): (&LogName, u32, u64),
-        named: impl Iterator<Item = (u64, KeyId)>,
+        named: &[(u64, NamedKey)],
     ) -> Result<(), VaultError> {
+        let lacks = |store: &mut WrapStore| {
+            Ok(named.iter().filter(|(_, key)| store.get(key.id).is_none()).collect())
+        };
+        let lacking: Vec<&(u64, NamedKey)> = match named.is_empty() {
+            true => Vec::new(),
+            false => self.stored(of, lacks)?,
+        };
         let mut state = self.lock();
-        for (seq, id) in named {
-            if state.store(&self.dir, of)?.get(id).is_none() {
-                state.want(peer, id, Wanted { of: of.clone(), at: (log.clone(), epoch, seq) });
-            }
+        for (seq, key) in lacking {
+            state.want((peer, of), *key, ((log.clone(), epoch), *seq));
         }
         if state.looked.insert((log.clone(), epoch), end) != Some(end) {
             state.changes += 1;
@@ -199,7 +247,7 @@ impl Escrow {
         let Some(recovery) = &self.recovery else { return Vec::new() };
         let mut wraps = BTreeMap::new();
         for id in ids.iter().copied().map(KeyId) {
-            let kept = self.lock().store(&self.dir, peer).map(|store| store.get(id).cloned());
+            let kept = self.stored(peer, |store| Ok(store.get(id).cloned()));
             let wrap = match kept {
                 Ok(Some(wrap)) => Ok(wrap),
                 Ok(None) if vault.stream_of_key(id).is_none() => continue,
@@ -220,28 +268,35 @@ impl Escrow {
     /// # Errors
     /// They cannot be stored.
     pub fn keep(&self, peer: &OfficeCode, came: Vec<KeyWrap>) -> Result<(), Failure> {
-        let mut state = self.lock();
         let mut by_office: BTreeMap<OfficeCode, Vec<Wrap>> = BTreeMap::new();
+        let state = self.lock();
         let wants = state.wanted.get(peer);
         for KeyWrap { id, bytes } in came {
-            let wrap = Wrap::from_bytes(bytes).filter(|wrap| wrap.id().0 == id);
-            match (wrap, wants.and_then(|wants| wants.keys.get(&KeyId(id)))) {
-                (Some(wrap), Some(wanted)) => {
-                    by_office.entry(wanted.of.clone()).or_default().push(wrap);
-                }
-                _ => error!(%peer, "what came as the wrap of a key is none"),
+            let wrap = Wrap::from_bytes(bytes).filter(|wrap| self.is_for_us(wrap));
+            let wanted = wants.and_then(|wants| wants.keys.get(&KeyId(id)));
+            match wrap.zip(wanted).filter(|(wrap, wanted)| wanted.key.is_in(wrap)) {
+                Some((wrap, wanted)) => by_office.entry(wanted.of.clone()).or_default().push(wrap),
+                None => error!(
+                    %peer,
+                    "what came as the wrap of a key is none, or is for another recovery key"
+                ),
             }
         }
+        drop(state);
         for (of, wraps) in by_office {
             let ids: Vec<KeyId> = wraps.iter().map(Wrap::id).collect();
-            let kept = state.store(&self.dir, &of).and_then(|store| store.keep(wraps));
-            if let Err(error) = kept {
+            if let Err(error) = self.stored(&of, |store| store.keep(wraps)) {
                 error!(office = %of, error = chain(&error), "keep wraps of keys");
                 return Err(Failure::Internal);
             }
+            let mut state = self.lock();
             ids.into_iter().for_each(|id| state.came(peer, id));
         }
         Ok(())
+    }
+
+    fn is_for_us(&self, wrap: &Wrap) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.is_recipient_of(wrap))
     }
 
     // Every change leaves a whole state, so a poisoned lock still guards one.
@@ -260,15 +315,20 @@ mod tests {
     use crate::testing::log;
 
     fn escrow(dir: &Path, secret: &RecoverySecret) -> Escrow {
-        let (dir, recovery) = (dir.join("wraps"), Some(secret.public()));
-        Escrow { dir, recovery, state: Mutex::default() }
+        Escrow::of(dir.join("wraps"), Some(secret.public()))
     }
 
     /// Says that records up to `end` were looked through, and which of them name which keys.
-    fn look(escrow: &Escrow, end: u64, named: &[(u64, KeyId)]) {
+    fn look(escrow: &Escrow, end: u64, named: &[(u64, NamedKey)]) {
         let office: OfficeCode = "KZ-75".parse().unwrap();
-        let place = (&log("kz-75"), 1, end);
-        escrow.look_on((&office, &office), place, named.iter().copied()).unwrap();
+        escrow.look_on((&office, &office), (&log("kz-75"), 1, end), named).unwrap();
+    }
+
+    /// Makes the key of a stream.
+    fn key(vault: &Vault, n: u8) -> NamedKey {
+        let stream = Stream { kind: 1, id: [n; 16] };
+        let id = vault.key_for(stream.kind, stream.id).unwrap();
+        NamedKey { id, commitment: vault.commitment(id).unwrap(), stream }
     }
 
     #[tokio::test]
@@ -276,8 +336,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let secret = RecoverySecret::generate().unwrap();
         let lost = Vault::open(&dir.path().join("lost"), &RootKey::generate().unwrap()).unwrap();
-        let keys: Vec<KeyId> = (0..4).map(|n| lost.key_for(1, [n; 16]).unwrap()).collect();
-        let [one, two, three, four] = keys[..] else { panic!("four keys") };
+        let [one, two, three, four] = [1, 2, 3, 4].map(|n| key(&lost, n));
         let centre = escrow(dir.path(), &secret);
         let office: OfficeCode = "KZ-75".parse().unwrap();
         let kept = |centre: &Escrow| centre.kept(&log("kz-75"), 1);
@@ -285,7 +344,7 @@ mod tests {
         look(&centre, 6, &[(0, one), (2, two), (5, one), (5, three)]);
         let (seen, mut ids) = centre.wanted(&office, Seen::default()).unwrap();
         ids.sort_unstable();
-        let mut all = [one.0, two.0, three.0];
+        let mut all = [one.id.0, two.id.0, three.id.0];
         all.sort_unstable();
         assert_eq!((&ids[..], kept(&centre)), (&all[..], Some(0)));
         assert!(centre.wanted(&office, seen).is_none(), "nothing new");
@@ -293,27 +352,31 @@ mod tests {
         // The region gives wraps of its keys, of others nothing.
         let region = escrow(&dir.path().join("region"), &secret);
         let peer: OfficeCode = "KZ".parse().unwrap();
-        let came = region.read(&lost, &peer, &[one.0, three.0, [9; 16]]);
+        let came = region.read(&lost, &peer, &[one.id.0, three.id.0, [9; 16]]);
         assert_eq!(came.len(), 2);
-        let bent = KeyWrap { id: two.0, bytes: came[0].bytes.clone() };
-        let foreign = KeyWrap { id: four.0, bytes: came[0].bytes.clone() };
+        let bent = KeyWrap { id: two.id.0, bytes: came[0].bytes.clone() };
+        let foreign = KeyWrap { id: four.id.0, bytes: came[0].bytes.clone() };
+        let other = RecoverySecret::generate().unwrap();
+        let elsewhere = escrow(&dir.path().join("elsewhere"), &other);
+        let wrong = elsewhere.read(&lost, &peer, &[two.id.0]);
+        centre.keep(&office, wrong).unwrap();
         centre.keep(&office, [came, vec![bent, foreign]].concat()).unwrap();
         assert_eq!(kept(&centre), Some(2), "the second key lacks");
         look(&centre, 9, &[(7, four), (8, one)]);
         let (_, ids) = centre.wanted(&office, seen).unwrap();
-        assert_eq!(ids, [four.0], "what was told before is not told again");
+        assert_eq!(ids, [four.id.0], "what was told before is not told again");
 
         // After a restart what is kept is not asked for.
         let again = escrow(dir.path(), &secret);
         look(&again, 9, &[(0, one), (2, two), (5, three), (7, four)]);
         let (_, ids) = again.wanted(&office, Seen::default()).unwrap();
         assert_eq!((ids.len(), kept(&again)), (2, Some(2)));
-        let came = region.read(&lost, &peer, &[two.0, four.0]);
+        let came = region.read(&lost, &peer, &[two.id.0, four.id.0]);
         again.keep(&office, came).unwrap();
         assert_eq!(kept(&again), Some(9));
         // The office lost its vault and asks for its own.
         let empty = Vault::open(&dir.path().join("new"), &RootKey::generate().unwrap()).unwrap();
-        let back = again.read(&empty, &office, &[one.0, two.0]);
+        let back = again.read(&empty, &office, &[one.id.0, two.id.0]);
         let wrap = Wrap::from_bytes(back[0].bytes.clone()).unwrap();
         assert!(secret.open(&wrap).unwrap().is_some() && back.len() == 2);
     }
@@ -321,7 +384,7 @@ mod tests {
     #[test]
     fn without_a_recovery_key_nothing_waits_and_nothing_is_given() {
         let dir = tempfile::tempdir().unwrap();
-        let escrow = Escrow { dir: dir.path().into(), recovery: None, state: Mutex::default() };
+        let escrow = Escrow::of(dir.path().into(), None);
         assert!(!escrow.is_on() && escrow.kept(&log("kz-75"), 1).is_none());
         let vault = Vault::open(&dir.path().join("v"), &RootKey::generate().unwrap()).unwrap();
         let key = vault.key_for(1, [1; 16]).unwrap();

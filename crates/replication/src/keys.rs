@@ -16,6 +16,8 @@ use crate::queue::{Queue, Violation};
 
 /// The smallest question.
 const FEW: usize = 8;
+/// Time until what could not be stored is asked for again.
+const RETRY: u64 = 10_000_000;
 /// A question that takes longer is followed by a smaller one.
 const PATIENCE: u64 = 1_000_000;
 
@@ -35,7 +37,9 @@ pub(crate) struct KeyLane {
     asked: Option<Asked>,
     at_once: usize,
     /// What the driver makes durable.
-    keeping: Option<u64>,
+    keeping: Option<(u64, Vec<[u8; 16]>)>,
+    /// Nothing can be stored until then.
+    paused: Option<u64>,
     /// What the driver reads for the peer.
     reading: Option<u64>,
 }
@@ -49,6 +53,7 @@ impl KeyLane {
             asked: None,
             at_once: FEW,
             keeping: None,
+            paused: None,
             reading: None,
         }
     }
@@ -71,8 +76,24 @@ impl KeyLane {
         self.understood
     }
 
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, now: Now, q: &mut Queue) {
+        if self.paused.take_if(|until| *until <= now.mono).is_some() {
+            self.ask(now, q);
+        }
+    }
+
+    /// Monotonic moment at which [`KeyLane::tick`] has something to do.
+    pub(crate) fn wakeup(&self) -> Option<u64> {
+        self.paused
+    }
+
     fn ask(&mut self, now: Now, q: &mut Queue) {
-        if self.asked.is_some() || self.keeping.is_some() || self.waiting.is_empty() {
+        if self.paused.is_some()
+            || self.asked.is_some()
+            || self.keeping.is_some()
+            || self.waiting.is_empty()
+        {
             return;
         }
         let count = self.waiting.len().min(self.at_once);
@@ -99,22 +120,27 @@ impl KeyLane {
             return Ok(());
         }
         let serial = q.serial();
-        self.keeping = Some(serial);
+        self.keeping = Some((serial, m.wraps.iter().map(|wrap| wrap.id).collect()));
         q.push(Action::KeepKeys(KeepKeys { ticket: KeepTicket { serial }, wraps: m.wraps }));
         Ok(())
     }
 
-    /// They are durable, or cannot be stored now: the next link asks again.
+    /// They are durable, or cannot be stored now and are asked for again.
     pub(crate) fn kept(
         &mut self,
         now: Now,
         ticket: &KeepTicket,
-        _: Result<(), Failure>,
+        answer: Result<(), Failure>,
         q: &mut Queue,
     ) {
-        if self.keeping.take_if(|serial| *serial == ticket.serial).is_some() {
-            self.ask(now, q);
+        let Some((_, ids)) = self.keeping.take_if(|(serial, _)| *serial == ticket.serial) else {
+            return;
+        };
+        if answer.is_err() {
+            self.waiting.extend(ids);
+            self.paused = Some(now.mono.saturating_add(RETRY));
         }
+        self.ask(now, q);
     }
 
     pub(crate) fn on_wanted(&mut self, m: KeysWanted, q: &mut Queue) -> Result<(), Violation> {

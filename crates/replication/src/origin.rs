@@ -269,6 +269,14 @@ impl Origin {
         if self.closed && (holding.size >= provable || covered > self.size) {
             (self.held, self.sent) = (holding.size, holding.size);
             self.accepted = Some(covered);
+            // The mirror may still owe its line for the head that it shows.
+            self.head = signed.map(|(Checkpoint { size, root, .. }, note)| SentHead {
+                size,
+                root,
+                note,
+                sent_at: 0,
+                answered: true,
+            });
             self.phase = Phase::Finished;
             return;
         }

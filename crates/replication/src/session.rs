@@ -340,6 +340,7 @@ impl Session {
         for recovery in &mut self.recoveries {
             recovery.tick(now, &mut self.queue);
         }
+        self.keys.tick(now, &mut self.queue);
         let origins = self.origins.iter().map(|o| (o.stalled_at(), o.log()));
         let mut sending = origins.chain(self.givings.iter().map(|g| (g.stalled_at(), g.log())));
         let stalled = sending.find(|(at, _)| at.is_some_and(|at| at <= now.mono));
@@ -378,6 +379,7 @@ impl Session {
             .chain(recoveries)
             .chain(self.attachments_due())
             .flatten()
+            .chain(self.keys.wakeup())
             .chain([self.ping_due()])
             .min()
     }

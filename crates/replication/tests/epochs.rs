@@ -6,13 +6,13 @@ mod support;
 use std::collections::VecDeque;
 
 use evidence::checkpoint::Checkpoint;
-use evidence::log::origin;
+use evidence::log::{LogName, origin};
 use evidence::merkle::empty_root;
 use evidence::note::Signer;
 use evidence::succession::Succession;
 use replication::{
-    Action, Close, EpochRefused, Fault, Head, Hello, Holding, LinkState, LogState, Message,
-    PROTOCOL, Party, RefusalCode, Refused, Role, Session,
+    Action, Close, CosignatureKind, EpochRefused, Fault, Head, Hello, Holding, LinkState, LogState,
+    Message, PROTOCOL, Party, RefusalCode, Refused, Role, Session,
 };
 use support::bench::{LOG, head_of, holding, note, prefix, region};
 use support::office::{Mirror, Office, Stored, log_signer_of, succession};
@@ -29,6 +29,8 @@ struct End {
     /// Why every new epoch is refused; none is if this is empty.
     refuses: Option<EpochRefused>,
     close: Option<Close>,
+    /// Epochs of which a mirror's line came.
+    lines: Vec<u32>,
 }
 
 impl End {
@@ -40,8 +42,8 @@ impl End {
             config.mirrored.extend(more.mirrored);
         }
         let session = Session::new(config, at(1)).unwrap();
-        let (faults, asked, refuses, close) = (vec![], vec![], None, None);
-        End { epochs, session, faults, asked, refuses, close }
+        let (faults, asked, refuses, close, lines) = (vec![], vec![], None, None, vec![]);
+        End { epochs, session, faults, asked, refuses, close, lines }
     }
 
     /// Does everything that is asked; what is sent goes into `out`.
@@ -56,8 +58,11 @@ impl End {
                 Action::ProveHead(ask) => ask.epoch,
                 Action::ReadRegister(ask) => ask.epoch,
                 Action::PersistWitness(ask) => ask.epoch,
-                Action::StoreCosignature(_)
-                | Action::Greeted(_)
+                Action::StoreCosignature(line) => {
+                    self.lines.extend((line.kind == CosignatureKind::Mirror).then_some(line.epoch));
+                    continue;
+                }
+                Action::Greeted(_)
                 | Action::Mirrored(_)
                 | Action::PeerForgot(_)
                 | Action::Recall(_)
@@ -297,6 +302,28 @@ fn of_a_closed_epoch_whose_key_is_lost_goes_out_what_was_signed() {
         }
         here.session.close_epochs(|_, epoch| (epoch == 1).then_some(covered));
         assert_eq!(here.states(), [LogState::Live, LogState::Live]);
+    }
+}
+
+#[test]
+fn the_mirrors_line_of_a_closed_epoch_comes_when_its_keys_are_kept() {
+    let stored = region(20, 1);
+    for keyless in [false, true] {
+        let mut there = restored(prefix(&stored, 20), 5);
+        let mut config = there.epochs[0].config("KZ", &limits());
+        config.own[0].keyless = keyless;
+        config.own.extend(there.epochs[1].config("KZ", &limits()).own);
+        there.session = Session::new(config, at(1)).unwrap();
+        let mut here = centre(&stored, 20, 20, true);
+        run(&mut there, &mut here);
+        assert!(!there.lines.contains(&1), "its keys are not kept yet");
+        for _ in 0..2 {
+            let kept = |_: &LogName, epoch| Some(if epoch == 1 { 20 } else { 5 });
+            assert!(here.session.want_keys(at(1), [].into_iter(), kept));
+            run(&mut there, &mut here);
+        }
+        assert_eq!(there.lines.iter().filter(|epoch| **epoch == 1).count(), 1, "once");
+        assert!(here.faults.is_empty() && there.faults.is_empty(), "{:?}", there.faults);
     }
 }
 

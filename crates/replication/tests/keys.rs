@@ -137,7 +137,7 @@ fn on_a_slow_line_questions_stay_small() {
 }
 
 #[test]
-fn what_cannot_be_stored_is_asked_for_on_the_next_link() {
+fn what_cannot_be_stored_is_asked_for_again() {
     let (mut centre, mut region, mut now) = (End::centre(), End::region(), 1);
     region.has = wraps(0..30);
     centre.full = true;
@@ -145,6 +145,13 @@ fn what_cannot_be_stored_is_asked_for_on_the_next_link() {
     centre.want(now, 0..30);
     run(&mut centre, &mut region, &mut now, 1_000);
     assert!(centre.has.is_empty() && centre.close.is_none());
+    centre.full = false;
+    now += 10_000_000;
+    assert!(centre.session.next_wakeup().unwrap() <= now);
+    centre.session.tick(at(now));
+    centre.settle(now);
+    run(&mut centre, &mut region, &mut now, 1_000);
+    assert_eq!(centre.has, region.has, "after a while it is asked for again");
     let (mut centre, mut region) = (End::centre(), End { has: region.has, ..End::region() });
     run(&mut centre, &mut region, &mut now, 1_000);
     centre.want(now, 0..30);

@@ -12,6 +12,7 @@ use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
 use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::cipher;
@@ -24,8 +25,10 @@ pub const WRAP: usize = ABOUT + ENCAPSULATED + SEALED;
 /// Bytes that say that a key was destroyed.
 pub const DESTROYED: usize = 1 + 16 + 2 + 16;
 
-/// Kind, key id, stream, commitment: what a wrap is bound to.
-const ABOUT: usize = DESTROYED + 32;
+/// Kind, key id, stream, commitment, recipient: what a wrap is bound to.
+const ABOUT: usize = DESTROYED + 32 + RECIPIENT;
+/// Bytes that name the recovery key: the first ones of SHA-256 of what its public file says.
+const RECIPIENT: usize = 8;
 const ENCAPSULATED: usize = 32;
 const SEALED: usize = 32 + 16;
 const KIND_WRAP: u8 = 1;
@@ -118,7 +121,7 @@ impl RecoverySecret {
         );
         let opened = Zeroizing::new(opened.map_err(|_| not_authentic())?);
         let key = opened.first_chunk::<32>().map(|key| Zeroizing::new(*key));
-        let key = key.filter(|key| about[DESTROYED..] == key_commitment(key));
+        let key = key.filter(|key| wrap.commitment() == Some(key_commitment(key)));
         Ok(Some(Recovered { id, stream, key: key.ok_or_else(not_authentic)? }))
     }
 }
@@ -142,6 +145,18 @@ impl RecoveryPublic {
         Ok(RecoveryPublic(key))
     }
 
+    /// Whether a wrap says that it is for this key, or that there is nothing to wrap.
+    pub fn is_recipient_of(&self, wrap: &Wrap) -> bool {
+        wrap.is_destroyed() || wrap.bytes.get(DESTROYED + 32..ABOUT) == Some(&self.id()[..])
+    }
+
+    fn id(&self) -> [u8; RECIPIENT] {
+        let text = line(PUBLIC, &self.0.to_bytes().into());
+        let mut id = [0; RECIPIENT];
+        id.copy_from_slice(&Sha256::digest(text.as_bytes())[..RECIPIENT]);
+        id
+    }
+
     pub(crate) fn wrap(
         &self,
         id: KeyId,
@@ -150,6 +165,7 @@ impl RecoveryPublic {
     ) -> Result<Wrap, VaultError> {
         let mut bytes = about(KIND_WRAP, id, stream);
         bytes.extend_from_slice(&key_commitment(key));
+        bytes.extend_from_slice(&self.id());
         let (encapsulated, sealed) = hpke::single_shot_seal::<
             ChaCha20Poly1305,
             HkdfSha256,
@@ -194,6 +210,11 @@ impl Wrap {
     /// What the key seals.
     pub fn stream(&self) -> Stream {
         self.stream
+    }
+
+    /// The commitment to the key that is in it; none of a key that was destroyed.
+    pub fn commitment(&self) -> Option<[u8; 32]> {
+        self.bytes.get(DESTROYED..)?.first_chunk().copied()
     }
 
     /// Whether it says that the key was destroyed.
@@ -276,8 +297,11 @@ mod tests {
         let recovered = RecoverySecret::load(&private).unwrap().open(&again).unwrap().unwrap();
         assert_eq!((recovered.id, *recovered.key), (KeyId([5; 16]), [9; 32]));
         assert_eq!(recovered.stream, Stream { kind: 2, id: [6; 16] });
+        assert_eq!(again.commitment(), Some(key_commitment(&[9; 32])));
+        assert!(secret.public().is_recipient_of(&again));
         let other = RecoverySecret::generate().unwrap();
         assert!(matches!(other.open(&again), Err(VaultError::NotAuthentic { .. })));
+        assert!(!other.public().is_recipient_of(&again));
         let swapped = RecoverySecret::load(&public).unwrap_err().to_string();
         assert!(swapped.contains("recovery.pub") && swapped.contains(SECRET), "{swapped}");
         assert!(matches!(RecoveryPublic::load(&private), Err(VaultError::NotARecoveryKey { .. })));

@@ -254,7 +254,7 @@ mod tests {
         let mut store = WrapStore::open(dir.path()).unwrap();
         let (first, second) = (wrap(1), wrap(2));
         store.keep(vec![first.clone(), second.clone()]).unwrap();
-        let sealed = first.bytes()[DESTROYED + 32..].to_vec();
+        let sealed = first.bytes()[DESTROYED + 40..].to_vec();
         let on_disk = || fs::read(dir.path().join(FILE)).unwrap();
         assert!(on_disk().windows(sealed.len()).any(|window| window == sealed));
         store.keep(vec![Wrap::destroyed(first.id(), first.stream())]).unwrap();

@@ -28,6 +28,8 @@ const RECOVERY_PUBLIC: &str = "recovery.pub";
 pub enum PkiCommand {
     /// Make an authority, the centre's signing keys, trust.toml and the recovery key
     Init(InitArgs),
+    /// Make the recovery key of an authority that has none
+    RecoveryKey(RecoveryKeyArgs),
     /// Issue a certificate
     #[command(subcommand)]
     Issue(IssueCommand),
@@ -44,6 +46,20 @@ pub struct InitArgs {
     /// Domain of the installation: lower-case DNS labels, never changed afterwards.
     #[arg(long, default_value = "adal.example")]
     domain: String,
+    /// Folder of the authority.
+    #[arg(long, default_value = "pki")]
+    dir: PathBuf,
+}
+
+/// Whose recovery key.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "DIR/recovery.key opens every sealed text of the country: keep it offline. \
+                        DIR/recovery.pub belongs into the folder of keys of every node, of the \
+                        regions before the centre's; nodes read it when they start.\n\n\
+                        Example: adal pki recovery-key --dir pki"
+)]
+pub struct RecoveryKeyArgs {
     /// Folder of the authority.
     #[arg(long, default_value = "pki")]
     dir: PathBuf,
@@ -131,6 +147,7 @@ fn role(text: &str) -> Result<Role, String> {
 pub fn run(command: &PkiCommand, output: Output) -> Outcome {
     let row = match command {
         PkiCommand::Init(args) => init(args)?,
+        PkiCommand::RecoveryKey(args) => make_recovery_key(&args.dir)?,
         PkiCommand::Issue(IssueCommand::Node(args)) => issue_node(args)?,
         PkiCommand::Issue(IssueCommand::Person(args)) => issue_person(args)?,
         PkiCommand::Show(args) => show(args)?,
@@ -149,9 +166,7 @@ fn init(args: &InitArgs) -> Outcome<Row> {
     public.save(&keys.join(PUBLIC_KEYS))?;
     let trust = Trust { domain: args.domain.clone(), centre: (&public).into() };
     trust.save(&args.dir.join(TRUST))?;
-    let recovery = RecoverySecret::generate().map_err(recovery_key)?;
-    recovery.store(&args.dir.join(RECOVERY_KEY)).map_err(recovery_key)?;
-    recovery.public().store(&args.dir.join(RECOVERY_PUBLIC)).map_err(recovery_key)?;
+    make_recovery_key(&args.dir)?;
     Ok(vec![
         ("authority", Cell::text(args.dir.display().to_string())),
         ("domain", Cell::text(&args.domain)),
@@ -187,6 +202,17 @@ fn issue_node(args: &NodeArgs) -> Outcome<Row> {
         ("keys", Cell::text(args.out.display().to_string())),
         ("certificate", Cell::text(issued.subject().uri(authority.domain()))),
         ("public", Cell::text(args.out.join(PUBLIC_KEYS).display().to_string())),
+    ])
+}
+
+fn make_recovery_key(dir: &Path) -> Outcome<Row> {
+    let (secret, public) = (dir.join(RECOVERY_KEY), dir.join(RECOVERY_PUBLIC));
+    let recovery = RecoverySecret::generate().map_err(recovery_key)?;
+    recovery.store(&secret).map_err(recovery_key)?;
+    recovery.public().store(&public).map_err(recovery_key)?;
+    Ok(vec![
+        ("recovery_key", Cell::text(secret.display().to_string())),
+        ("public", Cell::text(public.display().to_string())),
     ])
 }
 
@@ -312,6 +338,8 @@ mod tests {
         assert!(!dir.join("pki/centre").join(LOG_KEY).exists());
         let twice = issue_node(&node(dir, "KZ", "kz2")).unwrap_err();
         assert!(twice.text.contains("handed out before"), "{twice}");
+        let again = make_recovery_key(&dir.join("pki")).unwrap_err();
+        assert!(again.text.contains("recovery key"), "{again}");
         assert!(!show(&ShowArgs { dir: dir.join("pki"), certificate: None }).unwrap().is_empty());
     }
 

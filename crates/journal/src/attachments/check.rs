@@ -81,7 +81,7 @@ impl Store {
         let mut out = Vec::new();
         for attachment in &header.attachments {
             let file = || files::attachment_name(&attachment.hash);
-            let size = self.size(&attachment.hash);
+            let size = self.durable_size(&attachment.hash);
             let size = size.map_err(|source| ReadError::Io { file: file(), source })?;
             if size != Some(attachment.size) {
                 out.push(*attachment);

@@ -78,7 +78,7 @@ impl Journal {
     /// # Errors
     /// [`AttachmentReadError::Io`].
     pub fn attachment(&self, hash: &Hash) -> Result<Option<AttachmentInfo>, AttachmentReadError> {
-        let size = self.inner.attachments.size(hash);
+        let size = self.inner.attachments.durable_size(hash);
         let size = size.map_err(|source| AttachmentReadError::io(hash, source))?;
         Ok(size.map(|size| AttachmentInfo { hash: *hash, size }))
     }

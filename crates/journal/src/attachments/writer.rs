@@ -138,7 +138,11 @@ impl AttachmentWriter {
             return Err(AttachmentError::Mismatch { what });
         }
         let store = &self.journal.inner.attachments;
-        file.sync_all().map_err(|error| failed(store, "sync", error))?;
+        if let Err(error) = file.sync_all() {
+            // A second sync of the same file would succeed without what this one has lost.
+            self.kept = false;
+            return Err(failed(store, "sync", error));
+        }
         store.admit(path, &hash).map_err(|error| failed(store, "name", error))?;
         self.incoming = None;
         Ok(info)

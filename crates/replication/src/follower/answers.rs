@@ -91,8 +91,10 @@ impl Follower {
     fn answer_late(&mut self, now: Now, q: &mut Queue) -> Result<(), Violation> {
         let size = self.held.size();
         let answered = self.witness_line.as_ref().is_some_and(|(at, _)| *at == size);
-        if answered
-            && matches!(self.phase, Phase::Active)
+        // Of an epoch that is over no head comes any more: the one that the hello showed counts.
+        let is_over = matches!(self.phase, Phase::Finished) || self.closed_at == Some(size);
+        if (answered || is_over)
+            && matches!(self.phase, Phase::Active | Phase::Finished)
             && let Some(line) = self.mirror_cosignature(now, q)?
         {
             self.send_held(Some(line), q);

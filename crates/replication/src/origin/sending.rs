@@ -215,6 +215,10 @@ impl Origin {
         message: &Held,
         q: &mut Queue,
     ) -> Result<(), Violation> {
+        if matches!(self.phase, Phase::Finished) && message.cosignature.is_some() {
+            self.keep_line(message, q);
+            return Ok(());
+        }
         if !matches!(self.phase, Phase::Active | Phase::Paused(_)) {
             return Ok(());
         }
@@ -232,8 +236,16 @@ impl Origin {
             // The follower answers everything it did not drop before it reopens the log.
             self.head = self.head.take().filter(|head| head.answered);
         }
+        if self.keep_line(message, q) && self.keyless && self.active() {
+            self.phase = Phase::Finished;
+        }
+        Ok(())
+    }
+
+    /// Takes the mirror's line for the newest head; false if the position is not that of the head.
+    fn keep_line(&mut self, message: &Held, q: &mut Queue) -> bool {
         let Some(head) = self.head.as_ref().filter(|head| head.size == message.size) else {
-            return Ok(());
+            return false;
         };
         if head.root != message.root {
             let text = format!(
@@ -243,7 +255,7 @@ impl Origin {
             );
             let reason = Reason::new(RefusalCode::Damaged, text).with_notes([head.note.clone()]);
             self.stop(reason, q);
-            return Ok(());
+            return false;
         }
         if let (Some(line), Some(key)) = (&message.cosignature, &self.peer.mirror) {
             let stored = &mut self.stored_mirror;
@@ -252,10 +264,7 @@ impl Origin {
                 Err(reason) => self.stop(reason, q),
             }
         }
-        if self.keyless && self.active() {
-            self.phase = Phase::Finished;
-        }
-        Ok(())
+        true
     }
 }
 
