@@ -4,7 +4,7 @@
 //! those that it lacks: a mirror its writer, and a writer that lost its vault its mirror. One
 //! question of each side is unanswered at a time, and as large as is answered within a second, so
 //! that records and heads pass it on any line. What the other side does not have is not asked for
-//! again on this link.
+//! again on this link; what could not be stored is, after a pause.
 
 use std::collections::{HashSet, VecDeque};
 

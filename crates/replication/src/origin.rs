@@ -1,7 +1,8 @@
 //! The writer's part in one log on one link.
 //!
 //! Waiting → (hello) → Comparing → Active ⇄ Paused; from any of them to Stopped. A closed epoch of
-//! which nothing more can go out goes from Waiting to Finished.
+//! which nothing more can go out goes from Waiting to Finished, one whose key is lost when what was
+//! signed of it is held. Finished still takes the mirror's line for the head that was shown.
 //!
 //! * **Comparing**: what the follower says it holds, and above all the head it co-signed, is held
 //!   against our own tree before a byte is sent. A signed head that our tree contradicts or does

@@ -16,8 +16,8 @@ pub struct KeepTicket {
 
 /// See [`Action::ReadKeys`](super::Action::ReadKeys).
 ///
-/// The driver answers with what it keeps of the peer's own keys, and with wraps of keys of this
-/// office that seal records which the peer may mirror. It answers nothing of others.
+/// The driver answers with what it keeps of the peer's own keys, and with wraps of this office's
+/// keys: no secret, and nobody knows an id but from a record. It answers nothing of others.
 #[derive(Debug)]
 pub struct ReadKeys {
     /// Goes back with the answer.
