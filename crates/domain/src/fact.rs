@@ -1,8 +1,9 @@
 //! A fact of any slice, and the kinds of streams they form.
 
 use crate::access::AccessFact;
-use crate::appeal::AppealFact;
+use crate::appeal::{AppealFact, Field};
 use crate::classifier::ClassifierFact;
+use crate::code::Code;
 use crate::contact::ContactFact;
 use crate::directive::{DirectiveFact, DispatchFact};
 use crate::image::ActivityFact;
@@ -183,6 +184,21 @@ impl Fact {
             IntegrityFact::TYPES,
         ];
         all.iter().copied().flatten().find(|(code, _)| *code == type_code).map(|(_, name)| *name)
+    }
+
+    /// Whether people must see it before other facts that wait to be sent: an appeal that was found
+    /// urgent, a directive for an office and its return.
+    pub fn is_urgent(&self) -> bool {
+        let urgent = |code: &Code| code.as_str() == "urgent";
+        match self {
+            Self::Appeal(AppealFact::Triaged(fact)) => urgent(&fact.urgency),
+            Self::Appeal(AppealFact::Corrected(fact)) => {
+                Field::from_name(fact.field.as_str()) == Some(Field::Urgency)
+                    && fact.after.as_ref().is_some_and(urgent)
+            }
+            Self::Dispatch(DispatchFact::Issued(_) | DispatchFact::Returned(_)) => true,
+            _ => false,
+        }
     }
 
     /// Whether a personal part is present (to be sealed, or opened).

@@ -1,17 +1,18 @@
 //! The only way into a mirror.
 //!
-//! Two gates. [`check_head`]: a signed head may replace the head that is held only if it extends
-//! it. [`admit`]: records may be stored only if they follow the held ones without a gap, and if
-//! held and new records together are a prefix of what the signed head covers. Only [`admit`] makes
-//! a [`VerifiedBatch`], so what was not verified cannot be stored.
+//! Two gates, and a window. [`check_head`]: a signed head may replace the head that is held only if
+//! it extends it. [`admit`]: records may be stored only if they follow the held ones without a gap,
+//! and if held and new records together are a prefix of what the signed head covers. Only [`admit`]
+//! makes a [`VerifiedBatch`], so what was not verified cannot be stored. Through the window,
+//! [`check_preview`], a single record can be seen before its turn.
 
 use thiserror::Error;
 
 use crate::checkpoint::Checkpoint;
 use crate::hash::Hash;
 use crate::log::{LogName, is_origin_of};
-use crate::merkle::{Frontier, ProofError, verify_consistency};
-use crate::record::{Header, Record, RecordError};
+use crate::merkle::{Frontier, ProofError, verify_consistency, verify_inclusion};
+use crate::record::{Header, Record, RecordError, Urgency};
 
 /// Most records of one batch.
 pub const MAX_BATCH: usize = 65_536;
@@ -150,6 +151,12 @@ pub enum AdmitError {
         /// Size of the head.
         head: u64,
     },
+    /// A record that is shown ahead of the others without being urgent.
+    #[error("record {seq} is not urgent")]
+    NotUrgent {
+        /// Its sequence.
+        seq: u64,
+    },
     /// Held and new records are not a prefix of what the head covers.
     #[error("the batch is not proved: {0}")]
     Unproved(ProofError),
@@ -205,6 +212,38 @@ pub fn admit(
     verify_consistency(end, &frontier.root(), head.size, &head.root, proof)
         .map_err(AdmitError::Unproved)?;
     Ok(VerifiedBatch { log: log.clone(), epoch, first_seq, records: parsed, nodes, frontier })
+}
+
+/// Checks one record of another office against its signed head, apart from the records before it.
+///
+/// Such a record may be shown, and never stored: what makes a mirror complete is [`admit`] alone.
+/// `head` is a head whose signature and consistency are already checked, `proof` the inclusion
+/// proof of `seq` in it.
+///
+/// # Errors
+/// [`AdmitError`]; nothing of the record may be shown then.
+pub fn check_preview(
+    log: &LogName,
+    epoch: u32,
+    seq: u64,
+    record: Vec<u8>,
+    head: &Checkpoint,
+    proof: &[Hash],
+) -> Result<Record, AdmitError> {
+    if !is_origin_of(&head.origin, log, epoch) {
+        return Err(AdmitError::ForeignHead);
+    }
+    if seq >= head.size {
+        return Err(AdmitError::BeyondHead { end: seq.saturating_add(1), head: head.size });
+    }
+    let record = Record::parse(record).map_err(|source| AdmitError::Record { seq, source })?;
+    check_place(record.header(), log, epoch, seq)?;
+    if record.header().urgency != Urgency::Urgent {
+        return Err(AdmitError::NotUrgent { seq });
+    }
+    verify_inclusion(seq, head.size, &record.leaf_hash(), proof, &head.root)
+        .map_err(AdmitError::Unproved)?;
+    Ok(record)
 }
 
 /// Refuses a record whose header names another place than it was sent for.

@@ -42,6 +42,7 @@ pub mod numbers;
 pub mod office;
 pub mod options;
 pub mod policy;
+pub mod previews;
 pub mod project;
 pub mod records;
 pub mod recover;

@@ -98,6 +98,7 @@ async fn observe(office: &SharedOffice, shown: &Shown) {
     for line in lines.values() {
         let peer = line.peer.as_str();
         links.show(office, line);
+        office.metrics.previews(peer, line.logs.iter().map(|log| log.previews).sum());
         for (flow, known) in flows(line, office.code.is_centre()) {
             if let Some(at) = known.head_at {
                 let time = Duration::from_micros(u64::try_from(at).unwrap_or(0));
@@ -170,6 +171,7 @@ mod tests {
             cosigned: 0,
             refused: String::new(),
             attachments_pending: 0,
+            previews: 0,
         }
     }
 

@@ -27,6 +27,7 @@ use crate::link::{Links, store};
 use crate::notes::Notes;
 use crate::numbers::Numbers;
 use crate::options::Options;
+use crate::previews::Previews;
 use crate::records::Records;
 use crate::relay::Relay;
 use crate::reseed::Reseed;
@@ -82,6 +83,8 @@ pub struct Office {
     pub reseed: Reseed,
     /// Attachments that are not here yet.
     pub attachments: Attachments,
+    /// Urgent records that others show ahead.
+    pub previews: Previews,
     /// What the centre says of this office's log.
     pub view: View,
     /// Counters of registration numbers.
@@ -107,6 +110,11 @@ impl Office {
     /// The open epoch of the office's own log.
     pub fn own_epoch(&self) -> u32 {
         store::own_epoch(&self.journal, &self.logs.own)
+    }
+
+    /// Records of an epoch of a log that are durable here.
+    pub fn held(&self, log: &LogName, epoch: u32) -> u64 {
+        self.journal.log(log, epoch).map_or(0, |info| info.size)
     }
 
     /// Now, by the office's clock.

@@ -104,7 +104,7 @@ pub fn draft(
         calendar_version: 0,
         classifier_version: known.classifiers.edition(),
         classification: classification(&keys),
-        urgency: Urgency::Normal,
+        urgency: if fact.is_urgent() { Urgency::Urgent } else { Urgency::Normal },
         centre_head: known.head,
         statement: None,
         keys,

@@ -29,6 +29,7 @@ use crate::notes::Notes;
 use crate::numbers::Numbers;
 use crate::office::{Logs, Office, SharedOffice};
 use crate::options::Options;
+use crate::previews::Previews;
 use crate::project;
 #[cfg(test)]
 use crate::records::Opening;
@@ -205,6 +206,7 @@ pub async fn open_on(
         notes,
         relay,
         attachments: Attachments::default(),
+        previews: Previews::default(),
         reseed: Reseed::default(),
         view: View::default(),
         numbers: Numbers::new(),

@@ -6,6 +6,7 @@
 
 mod attachments;
 mod keys;
+mod previews;
 mod witness;
 
 use std::fmt;
@@ -21,6 +22,7 @@ pub use attachments::{
     OpenAttachment, ReadPiece,
 };
 pub use keys::{KeepKeys, KeepTicket, KeysTicket, ReadKeys};
+pub use previews::{FindUrgent, PreviewAsk, PreviewRead, PreviewTicket, Previewed, ReadPreview};
 pub use witness::{
     Countersigned, Mirrored, PersistWitness, ProveHead, ProveTicket, ReadRegister, Register,
     RegisterTicket, WitnessTicket,
@@ -82,6 +84,8 @@ pub enum Action {
     TakeCosignature(Cosigned),
     /// Something is to be done about an attachment: see [`AttachmentAsk`].
     Attachment(AttachmentAsk),
+    /// Urgent records ahead of a backlog: see [`PreviewAsk`].
+    Preview(PreviewAsk),
     /// Something is wrong with a log, seen by us or said by the peer: show it to the operator.
     /// No answer. See [`Fault`] for what to keep and when to stop writing.
     Fault(Fault),

@@ -16,6 +16,7 @@
 
 mod answers;
 mod greeting;
+mod previews;
 mod records;
 
 use std::collections::VecDeque;

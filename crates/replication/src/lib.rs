@@ -36,6 +36,7 @@ pub mod message;
 pub mod now;
 pub mod origin;
 mod pace;
+mod previews;
 mod queue;
 pub mod recovery;
 pub mod relay;
@@ -46,10 +47,11 @@ mod witness;
 pub use action::{
     Action, AttachmentAsk, AttachmentTicket, AttachmentTrouble, Close, CommitBatch, CommitTicket,
     CosignatureKind, Countersigned, EntriesRead, EpochRefused, EpochTicket, Failure, Fault,
-    Greeted, KeepKeys, KeepTicket, KeysTicket, Mirrored, NewEpoch, Offered, Party, PeerForgot,
-    PersistHead, PersistTicket, PersistWitness, ProveHead, ProveTicket, ReadEntries, ReadKeys,
-    ReadRegister, ReadRoot, ReadTicket, Recall, RecallTicket, Recovered, Register, RegisterTicket,
-    Rest, RootTicket, SignHead, SignTicket, SignedHead, StoreCosignature, WitnessTicket,
+    FindUrgent, Greeted, KeepKeys, KeepTicket, KeysTicket, Mirrored, NewEpoch, Offered, Party,
+    PeerForgot, PersistHead, PersistTicket, PersistWitness, PreviewAsk, PreviewRead, PreviewTicket,
+    Previewed, ProveHead, ProveTicket, ReadEntries, ReadKeys, ReadPreview, ReadRegister, ReadRoot,
+    ReadTicket, Recall, RecallTicket, Recovered, Register, RegisterTicket, Rest, RootTicket,
+    SignHead, SignTicket, SignedHead, StoreCosignature, WitnessTicket,
 };
 pub use backoff::{Backoff, BackoffError};
 pub use follower::MirroredLog;
@@ -58,8 +60,8 @@ pub use limits::{LimitError, Limits};
 pub use message::{
     ATTACHMENTS, AttachmentAbsent, AttachmentMessage, AttachmentPiece, AttachmentWanted, Cosigned,
     Entries, Head, HeadAccepted, Held, Hello, Holding, KEYS, KeyWrap, Keys, KeysWanted, MEMORY,
-    Message, PROTOCOL, RETURN, RefusalCode, Refused, Return, Role, WITNESS, Witness, Witnessed,
-    WitnessedHead,
+    Message, PREVIEWS, PROTOCOL, Preview, RETURN, RefusalCode, Refused, Return, Role, WITNESS,
+    Witness, Witnessed, WitnessedHead,
 };
 pub use now::Now;
 pub use origin::OwnLog;

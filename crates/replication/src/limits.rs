@@ -64,6 +64,25 @@ pub const ATTACHMENT_RETRY: u64 = 300 * SECOND;
 /// Wait, in microseconds, before an attachment is gone on with that could not be stored.
 pub const ATTACHMENT_PAUSE: u64 = 10 * SECOND;
 
+/// Time in microseconds that records must have waited before urgent ones among them are looked for:
+/// on a good link everything is sent before.
+pub const PREVIEW_AFTER: u64 = 2 * SECOND;
+
+/// Records that are looked through at once.
+pub const LOOK_RECORDS: u64 = 512;
+
+/// Wait, in microseconds, between two such looks.
+pub const LOOK_EVERY: u64 = 20_000;
+
+/// Urgent records that were found and not yet shown; of more the oldest are left to their turn.
+pub const PREVIEWS_WAITING: usize = 256;
+
+/// Largest record that is shown ahead of the others, in bytes.
+pub const PREVIEW_BYTES: usize = 64 * 1024;
+
+/// One part in so many of a link goes to previews.
+pub const PREVIEW_SHARE: u64 = 4;
+
 /// Adjustable limits of a session. Times are in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

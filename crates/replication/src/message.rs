@@ -6,6 +6,7 @@
 
 mod attachments;
 mod keys;
+mod preview;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ pub use attachments::{
     ATTACHMENTS, AttachmentAbsent, AttachmentMessage, AttachmentPiece, AttachmentWanted,
 };
 pub use keys::{KeyWrap, Keys, KeysWanted};
+pub use preview::{PREVIEWS, Preview};
 
 /// Version of the protocol this build speaks.
 ///
@@ -37,6 +39,9 @@ pub const RETURN: &str = "return";
 
 /// The feature of [`Hello::features`] that stands for [`KeysWanted`] and [`Keys`].
 pub const KEYS: &str = "keys";
+
+/// What this build understands beyond the first messages: see [`Hello::features`].
+pub(crate) const FEATURES: [&str; 6] = [WITNESS, MEMORY, RETURN, KEYS, ATTACHMENTS, PREVIEWS];
 
 /// One message between two offices.
 ///
@@ -70,6 +75,8 @@ pub enum Message {
     Keys(Keys),
     /// About an attachment; said only to a peer that knows [`ATTACHMENTS`].
     Attachment(AttachmentMessage),
+    /// An urgent record ahead of the others; said only to a peer that knows [`PREVIEWS`].
+    Preview(Preview),
     /// Liveness probe; answered by a [`Message::Pong`] of the same nonce.
     Ping {
         /// Any number; the answer repeats it.
@@ -331,6 +338,7 @@ impl fmt::Debug for Message {
             Message::KeysWanted(m) => m.fmt(f),
             Message::Keys(m) => m.fmt(f),
             Message::Attachment(m) => m.fmt(f),
+            Message::Preview(m) => m.fmt(f),
             Message::Ping { nonce } => write!(f, "Ping({nonce})"),
             Message::Pong { nonce } => write!(f, "Pong({nonce})"),
         }

@@ -13,6 +13,7 @@
 //! * **Paused**: the follower can store nothing for now (its disk is full, its index is being
 //!   built); its next `Held` reopens the log.
 
+mod previews;
 mod sending;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::limits::Limits;
 use crate::message::{Holding, RefusalCode, Refused, Role};
 use crate::now::Now;
 use crate::pace::Pace;
+use crate::previews::Previews;
 use crate::queue::{LogId, Queue, Reason, Violation};
 use crate::status::{LogState, LogStatus, PeerClock};
 
@@ -137,6 +139,7 @@ pub(crate) struct Origin {
     signing: Option<(u64, u64)>,
     reading: Option<Reading>,
     pace: Pace,
+    previews: Previews,
     progress_at: u64,
     stored_witness: Option<u64>,
     stored_mirror: Option<u64>,
@@ -179,6 +182,7 @@ impl Origin {
             signing: None,
             reading: None,
             pace: Pace::new(&limits),
+            previews: Previews::new(),
             limits,
             progress_at: 0,
             stored_witness: own.witnessed,

@@ -58,6 +58,11 @@ impl Pace {
         }
     }
 
+    /// Bytes per second that become durable, as measured; 0 before the first sample.
+    pub(crate) fn rate(&self) -> u64 {
+        self.rate
+    }
+
     fn window(&self) -> usize {
         if self.rate == 0 {
             return FIRST_WINDOW;

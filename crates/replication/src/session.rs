@@ -71,6 +71,11 @@
 //! [`AttachmentMessage`](crate::message::AttachmentMessage). A head is co-signed as a mirror's once
 //! the attachments below it are durable too.
 //!
+//! # Previews
+//! An urgent record that stands behind others which have waited for seconds is shown at once, to a
+//! peer whose hello has the feature [`PREVIEWS`]: `Preview{record, proof}`, against the head that
+//! the peer accepted last. People see it; it is stored and acknowledged only when its turn comes.
+//!
 //! # Epochs
 //! Each epoch of a log is mirrored on its own. An epoch that its writer has succeeded by a later
 //! one is *closed*: it never grows, and after a restore its writer may hold less of it than was
@@ -86,6 +91,7 @@ mod hello;
 mod incoming;
 mod keys;
 mod logs;
+mod previews;
 mod recall;
 mod returns;
 mod witness;
@@ -102,10 +108,7 @@ use crate::follower::{Cosigners, Follower, MirroredLog};
 use crate::giving::{GivenLog, Giving};
 use crate::keys::KeyLane;
 use crate::limits::{LimitError, Limits};
-use crate::message::{
-    ATTACHMENTS, Hello, KEYS, MEMORY, Message, PROTOCOL, RETURN, RefusalCode, Refused, WITNESS,
-    WitnessedHead,
-};
+use crate::message::{FEATURES, Hello, Message, PROTOCOL, RefusalCode, Refused, WitnessedHead};
 use crate::now::Now;
 use crate::origin::{Origin, OwnLog, PeerKeys};
 use crate::queue::{Queue, Violation};
@@ -264,7 +267,7 @@ impl Session {
                 .chain(followers.iter().map(Follower::holding))
                 .chain(recoveries.iter().map(Recovery::holding))
                 .collect(),
-            features: [WITNESS, MEMORY, RETURN, KEYS, ATTACHMENTS].map(str::to_owned).into(),
+            features: FEATURES.map(str::to_owned).into(),
             witnessed: config.witnessed,
             shown: config.shown,
         }));
@@ -369,7 +372,8 @@ impl Session {
         if self.greeted.is_none() {
             return Some(self.started.saturating_add(self.limits.hello_timeout));
         }
-        let origins = self.origins.iter().flat_map(|o| [o.head_due(), o.stalled_at()]);
+        let origins =
+            self.origins.iter().flat_map(|o| [o.head_due(), o.stalled_at(), o.preview_due()]);
         let followers = self.followers.iter().map(Follower::wakeup);
         let givings = self.givings.iter().map(Giving::stalled_at);
         let recoveries = self.recoveries.iter().map(Recovery::wakeup);

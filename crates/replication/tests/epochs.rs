@@ -72,6 +72,7 @@ impl End {
                 | Action::ReadKeys(_)
                 | Action::KeepKeys(_)
                 | Action::Attachment(_)
+                | Action::Preview(_)
                 | Action::TakeCosignature(_) => continue,
                 Action::Send(message) => {
                     out.push_back(message.clone());

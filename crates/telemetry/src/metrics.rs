@@ -84,6 +84,7 @@ pub struct Metrics {
     link_up: Gauge<u64>,
     link_state: Gauge<u64>,
     link_reason: Gauge<u64>,
+    previews: Gauge<u64>,
     silence: Gauge<u64>,
     clock_ahead: Gauge<f64>,
     replication_sent: Counter<u64>,
@@ -122,6 +123,7 @@ impl Metrics {
             link_up: gauge(meter, &names::LINK_UP),
             link_state: gauge(meter, &names::LINK_STATE),
             link_reason: gauge(meter, &names::LINK_REASON),
+            previews: gauge(meter, &names::PREVIEWS),
             silence: gauge(meter, &names::SILENCE),
             clock_ahead: seconds(meter, &names::CLOCK_AHEAD),
             replication_sent: counter(meter, &names::REPLICATION_SENT),
@@ -207,6 +209,11 @@ impl Metrics {
     pub fn link_reason(&self, office: &str, reason: &'static str, is_it: bool) {
         let labels = [of(office), KeyValue::new(names::REASON, reason)];
         self.link_reason.record(u64::from(is_it), &labels);
+    }
+
+    /// Urgent records that an office has shown ahead and that are not held here yet.
+    pub fn previews(&self, office: &str, records: u64) {
+        self.previews.record(records, &[of(office)]);
     }
 
     /// Whether this office has been silent for too long.

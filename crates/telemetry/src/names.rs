@@ -96,6 +96,9 @@ metrics! {
     LINK_REASON = Gauge "adal.replication.link.reason" ["{link}"]
         "1 while the link to an office is refused or read-only for this reason, 0 once it is not \
          any more." (OFFICE, REASON);
+    PREVIEWS = Gauge "adal.replication.previews" ["{record}"]
+        "Urgent records that an office has shown ahead of its backlog and that are not held here \
+         yet." (OFFICE);
     SILENCE = Gauge "adal.replication.silence.alarm" ["{alarm}"]
         "1 while an office has been silent for longer than replication.silence_alarm_ms, or was \
          enrolled so long ago and never linked, else 0." (OFFICE);

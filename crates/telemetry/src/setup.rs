@@ -252,6 +252,7 @@ mod tests {
         metrics.link_state("KZ-75", "live", true);
         metrics.link_reason("KZ-75", "fork", false);
         metrics.silent("KZ-75", false);
+        metrics.previews("KZ-75", 0);
         metrics.clock_ahead("KZ-75", -1_000_000);
         metrics.batch_sent(Flow::Up, 10, 900);
         metrics.head("KZ-75", Flow::Up, Duration::from_secs(1_767_225_600), second);

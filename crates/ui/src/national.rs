@@ -170,6 +170,8 @@ pub struct OfficeLine {
     pub head_age_seconds: Option<u64>,
     /// Records its newest signed head names that the centre does not hold; `None` = not known.
     pub lag: Option<u64>,
+    /// Urgent records that it has shown ahead of that lag.
+    pub previews: u64,
     /// Records of its log that the centre holds durably.
     pub held: u64,
     /// Whether its heads carry all cosignatures.
@@ -240,6 +242,7 @@ struct OfficeRow<'a> {
     alarm: &'static str,
     age: String,
     lag: String,
+    previews: String,
     held: String,
     signed_class: &'static str,
     signed_sign: &'static str,
@@ -323,6 +326,10 @@ fn office_row<'a>(office: &'a OfficeLine, zone: &str, lang: Lang) -> OfficeRow<'
         alarm: if office.is_silence_alarm { Text::CosignaturesAlarm.in_lang(lang) } else { "" },
         age: office.head_age_seconds.map_or_else(|| unless(Text::NoHead), |age| span(age, lang)),
         lag: office.lag.map_or_else(|| unless(Text::Unknown), number),
+        previews: match office.previews {
+            0 => String::new(),
+            count => format!("{}: {}", Text::Previews.in_lang(lang), number(count)),
+        },
         held: number(office.held),
         signed_class,
         signed_sign,
@@ -363,6 +370,7 @@ mod tests {
             is_silence_alarm: false,
             head_age_seconds: Some(7),
             lag: Some(1_204),
+            previews: 0,
             held: 98_765,
             cosignatures: Cosignatures::Complete,
             overdue: Overdue::default(),
@@ -372,6 +380,7 @@ mod tests {
     fn view() -> NationalView {
         let mut almaty = office("KZ-75", "город <Алматы> & Ко", LinkState::CatchingUp);
         almaty.overdue = Overdue { appeals: 3, directives: 1, ..Overdue::default() };
+        almaty.previews = 2;
         let mut abay = office("KZ-10", "область Абай", LinkState::NeverSeen);
         (abay.head_age_seconds, abay.lag, abay.held) = (None, None, 0);
         abay.cosignatures = Cosignatures::Alarm;
@@ -401,6 +410,7 @@ mod tests {
             "7\u{a0}с",
             "1\u{202f}204",
             "98\u{202f}765",
+            "срочных видно заранее: 2",
             "не подписана",
             "собраны",
             "ТРЕВОГА",

@@ -58,6 +58,7 @@ pub enum Text {
     State,
     HeadAge,
     Lag,
+    Previews,
     Held,
     Cosignatures,
     CosignaturesComplete,
@@ -122,6 +123,7 @@ impl Text {
             | Self::State
             | Self::HeadAge
             | Self::Lag
+            | Self::Previews
             | Self::Held
             | Self::Cosignatures
             | Self::CosignaturesComplete
@@ -193,6 +195,9 @@ impl Text {
                 ["Қол қойылған басының жасы", "Возраст подписанной головы", "Age of signed head"]
             }
             Self::Lag => ["Артта қалу, жазба", "Отставание, записей", "Lag, records"],
+            Self::Previews => {
+                ["алдын ала көрсетілген шұғыл", "срочных видно заранее", "urgent, shown ahead"]
+            }
             Self::Held => ["Орталықта сақталған", "Хранится в центре", "Held by the centre"],
             Self::Cosignatures => ["Куәлердің қолтаңбалары", "Подписи свидетелей", "Cosignatures"],
             Self::CosignaturesComplete => ["толық", "собраны", "complete"],

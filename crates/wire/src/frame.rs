@@ -4,6 +4,7 @@
 //! order is the business of `replication`; this module only refuses what cannot be a message.
 
 mod attachments;
+mod preview;
 
 use evidence::hash::Hash;
 use evidence::log::LogName;
@@ -91,6 +92,7 @@ pub fn encode_frame(message: m::Message) -> pb::Frame {
             Kind::Keys(pb::Keys { wraps: keys.wraps.into_iter().map(encode_wrap).collect() })
         }
         m::Message::Attachment(message) => attachments::encode(message),
+        m::Message::Preview(message) => preview::encode(message),
         m::Message::Ping { nonce } => Kind::Ping(pb::Ping { nonce }),
         m::Message::Pong { nonce } => Kind::Pong(pb::Pong { nonce }),
     };
@@ -167,6 +169,7 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
         Kind::AttachmentWanted(wanted) => attachments::wanted(&wanted)?,
         Kind::AttachmentPiece(piece) => attachments::piece(piece)?,
         Kind::AttachmentAbsent(absent) => attachments::absent(&absent)?,
+        Kind::Preview(message) => preview::decode(message)?,
         Kind::Ping(ping) => m::Message::Ping { nonce: ping.nonce },
         Kind::Pong(pong) => m::Message::Pong { nonce: pong.nonce },
     })

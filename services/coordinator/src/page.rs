@@ -117,6 +117,7 @@ fn offices(
             is_silence_alarm: !line.alarm.is_empty(),
             head_age_seconds: line.head_age_ms.map(|age| age / 1_000),
             lag: line.lag,
+            previews: line.previews,
             held: line.held,
             cosignatures: cosignatures(&evidence, &row.code, now),
             overdue: overdue.get(&row.code).copied().unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! `adal sync`: the state of replication, never better than the facts.
 
 mod explain;
+mod previews;
 
 use clap::Subcommand;
 use wire::pb::Instant;
@@ -22,6 +23,9 @@ pub enum SyncCommand {
                             refused, read-only or silent, and what to do: `adal sync explain \
                             OFFICE`.")]
     Status,
+    /// Urgent records that another office has shown ahead of its backlog
+    #[command(after_help = previews::HELP)]
+    Previews,
     /// What is wrong with the link to one office, and what both sides do about it
     Explain(explain::ExplainArgs),
 }
@@ -33,6 +37,7 @@ pub enum SyncCommand {
 pub async fn run(command: &SyncCommand, way: &Way, output: Output) -> Outcome {
     match command {
         SyncCommand::Status => status(way, output).await,
+        SyncCommand::Previews => previews::run(way, output).await,
         SyncCommand::Explain(args) => explain::run(args, way, output).await,
     }
 }
@@ -62,6 +67,12 @@ async fn status(way: &Way, output: Output) -> Outcome {
             output.note(&format!(
                 "{peer} has given no wrap of {keys} keys of records that are held here; if it \
                  stays so: recovery.pub is not among its keys, or they were lost with a server"
+            ))?;
+        }
+        let ahead: u64 = link.logs.iter().map(|log| log.previews).sum();
+        if ahead > 0 {
+            output.note(&format!(
+                "{peer} shows {ahead} urgent records ahead of its backlog: adal sync previews"
             ))?;
         }
         for log in link.logs.iter().filter(|log| !log.refused.is_empty()) {
@@ -264,6 +275,7 @@ mod tests {
             cosigned_size: 100,
             refused: String::new(),
             attachments_pending: 0,
+            previews: 0,
         };
         let mirror = pb::LogSync {
             log: "kz/all".into(),

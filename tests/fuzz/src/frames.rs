@@ -60,6 +60,11 @@ fn whole(data: &[u8]) {
                 assert_eq!(parsed, owned);
             }
         }
+        Message::Preview(preview) => {
+            let parsed = RecordView::parse(&preview.record).map(|view| view.leaf_hash());
+            let owned = evidence::Record::parse(preview.record).map(|record| record.leaf_hash());
+            assert_eq!(parsed, owned);
+        }
         Message::Head(head) => read([&head.note]),
         Message::Witness(witness) => read([&witness.note]),
         Message::Return(returned) => read([&returned.note]),

@@ -75,5 +75,5 @@ fn a_conversation_that_nobody_bends_comes_to_its_end() {
 fn there_is_a_sample_of_every_message() {
     let kinds: BTreeSet<_> =
         samples().iter().map(std::mem::discriminant).map(|kind| format!("{kind:?}")).collect();
-    assert_eq!(kinds.len(), 15, "{kinds:?}");
+    assert_eq!(kinds.len(), 16, "{kinds:?}");
 }

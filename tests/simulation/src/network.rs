@@ -203,6 +203,7 @@ fn audit_words(message: &replication::Message) -> String {
             A::Piece(piece) => format!("piece of {} bytes", piece.bytes.len()),
             A::Absent(_) => "absent".to_owned(),
         },
+        M::Preview(shown) => format!("preview {}:{} {}", shown.log, shown.epoch, shown.seq),
         M::Ping { .. } => "ping".to_owned(),
         M::Pong { .. } => "pong".to_owned(),
     }

@@ -11,7 +11,7 @@ use domain::permission::Actor;
 use domain::{Code, Fact, OfficeCode, Post, Request, Role, StreamKind};
 use evidence::hash::sha256;
 use evidence::log::Position;
-use evidence::record::StreamRef;
+use evidence::record::{StreamRef, Urgency};
 use identity::PublicKeys;
 use journal::{Append, CommandClaim, CommandKey, ExpectedVersion, Transaction};
 use node::SharedOffice;
@@ -262,7 +262,11 @@ fn opened(office: &SharedOffice, id: Uuid) -> Transaction {
         causation: Uuid::nil(),
         correlation: Uuid::nil(),
     };
-    let drafts = vec![seal::draft(office, log, stream, &fact, &provenance).unwrap()];
+    let mut draft = seal::draft(office, log, stream, &fact, &provenance).unwrap();
+    if id.as_u128().is_multiple_of(5) {
+        draft.header.urgency = Urgency::Urgent;
+    }
+    let drafts = vec![draft];
     let key = CommandKey { principal: actor.person.bytes(), command_id: id.into_bytes() };
     let command = Some(CommandClaim { key, request_hash: sha256(id.as_bytes()) });
     let append = Append { log: log.clone(), expected: ExpectedVersion::Exact(0), stream, drafts };

@@ -20,6 +20,7 @@ mod health;
 pub mod listener;
 pub mod operator;
 mod pages;
+mod previews;
 pub mod query;
 pub mod replication;
 mod rows;

@@ -17,7 +17,7 @@ use wire::pb::operator::v1::operator_service_server::OperatorService;
 use wire::status::Fault;
 
 use crate::epochs::{self, Rotated};
-use crate::grpc::{access, backup, check, errors, explain, pages, stat, sync};
+use crate::grpc::{access, backup, check, errors, explain, pages, previews, stat, sync};
 use crate::link::store;
 use crate::office::{Office, SharedOffice};
 use crate::project;
@@ -189,6 +189,14 @@ impl OperatorService for Operator {
             errors::field("office", &format!("has no link here; there are: {}", links.join(", ")))
         })?;
         Ok(Response::new(answer))
+    }
+
+    async fn list_previews(
+        &self,
+        request: Request<pb::ListPreviewsRequest>,
+    ) -> Result<Response<pb::ListPreviewsResponse>, Status> {
+        access::person_with(request.extensions(), &self.office, &LOOK)?;
+        Ok(Response::new(previews::list(&self.office)))
     }
 
     type RebuildViewsStream = Answer<pb::RebuildViewsEvent>;

@@ -71,6 +71,8 @@ pub struct LogLine {
     pub refused: String,
     /// Attachments that it is known to lack here.
     pub attachments_pending: u64,
+    /// Urgent records that the peer has shown ahead and that are not held here yet.
+    pub previews: u64,
 }
 
 impl LogLine {
@@ -176,6 +178,7 @@ fn log_line(
     };
     LogLine {
         attachments_pending: office.attachments.pending(&log),
+        previews: office.previews.count(&log, |log, epoch| office.held(log, epoch)),
         epoch,
         own,
         own_size,
@@ -315,6 +318,7 @@ pub(crate) fn log_message(line: &LogLine, now: i64) -> pb::LogSync {
         cosigned_size: line.cosigned,
         refused: line.refused.clone(),
         attachments_pending: line.attachments_pending,
+        previews: line.previews,
     }
 }
 
@@ -331,6 +335,8 @@ pub struct OfficeLine {
     pub held: u64,
     /// Records of that head that are not held here; `None`: no head.
     pub lag: Option<u64>,
+    /// See [`LogLine::previews`].
+    pub previews: u64,
     /// See [`LinkLine::last_error`].
     pub last_error: String,
     /// See [`LinkLine::alarm`].
@@ -356,6 +362,7 @@ pub fn office_line(
         head_age_ms: log.and_then(|log| log.head_age_ms(office.clock.now())),
         held: log.map_or(0, |log| log.own_size),
         lag: log.and_then(|log| log.lag),
+        previews: log.map_or(0, |log| log.previews),
         last_error: line.last_error.clone(),
         alarm: line.alarm.clone(),
     }

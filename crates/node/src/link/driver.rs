@@ -9,6 +9,7 @@ mod attachments;
 mod keys;
 mod last;
 mod looks;
+mod previews;
 mod reading;
 mod witness;
 
@@ -46,7 +47,7 @@ use crate::writer::Submitted;
 pub use attachments::Lane;
 pub use last::describe;
 use last::{outcome, settle};
-use reading::{arrival_spans, failure, read_entries, sign};
+use reading::{arrival_spans, read_entries, sign};
 pub use witness::{OTHER_VIEW, Round};
 
 /// How often the status that operators see is renewed while nothing happens.
@@ -258,10 +259,7 @@ impl Driver {
             match action {
                 Action::Send(message) => outgoing.push_back(wire::encode_frame(message)),
                 Action::Greeted(greeted) => self.greet(greeted),
-                Action::ReadRoot(ask) => {
-                    let root = self.office.journal.root_at(&ask.log, ask.epoch, ask.size);
-                    self.session.root_read(now, ask.ticket, root.map_err(|e| failure(&e)));
-                }
+                Action::ReadRoot(ask) => self.read_root(ask),
                 Action::SignHead(ask) => {
                     let signed = sign(&self.office, &ask);
                     self.session.head_signed(now, ask.ticket, signed);
@@ -293,6 +291,7 @@ impl Driver {
                 Action::ReadKeys(ask) => self.read_keys(ask, storing),
                 Action::KeepKeys(ask) => self.keep_keys(ask, storing),
                 Action::Attachment(ask) => self.ask_attachment(ask),
+                Action::Preview(ask) => self.ask_preview(ask),
                 Action::TakeCosignature(line) => self.take_cosignature(line).await,
                 Action::Recall(Recall { ticket, shown }) => {
                     let answer = recall::recall(&self.office, &self.peer, shown).await;

@@ -151,6 +151,7 @@ fn unproved(error: &AdmitError) -> RefusalCode {
         }
         AdmitError::Record { .. }
         | AdmitError::Misplaced { .. }
+        | AdmitError::NotUrgent { .. }
         | AdmitError::ForeignHead
         | AdmitError::Unproved(_) => RefusalCode::BadSignature,
     }

@@ -18,7 +18,8 @@ use crate::status::PeerClock;
 impl Origin {
     /// Monotonic moment at which a head should go out; `None` while one may not.
     pub(crate) fn head_due(&self) -> Option<u64> {
-        let busy = self.signing.is_some() || self.reading.is_some();
+        let reading = self.reading.is_some() || self.previews.reading();
+        let busy = self.signing.is_some() || reading;
         if !self.active() || busy || self.keyless {
             return None;
         }

@@ -6,7 +6,7 @@ use super::Session;
 use super::hello::{check_hello, clean};
 use crate::action::{Action, Close, Greeted, Party};
 use crate::limits::PEER_TEXT;
-use crate::message::{ATTACHMENTS, Hello, KEYS, Message, RefusalCode, Refused};
+use crate::message::{ATTACHMENTS, Hello, KEYS, Message, PREVIEWS, RefusalCode, Refused};
 use crate::now::Now;
 use crate::queue::{LogId, Reason, Violation};
 
@@ -57,6 +57,10 @@ impl Session {
             Message::Witnessed(m) => return self.relay.on_witnessed(&m, &mut self.queue),
             Message::KeysWanted(m) => return self.keys.on_wanted(m, &mut self.queue),
             Message::Keys(m) => return self.keys.on_keys(now, m, &mut self.queue),
+            Message::Preview(m) => match self.follower(&m.log, m.epoch) {
+                Some(slot) => return self.followers[slot].on_preview(now, m, &mut self.queue),
+                None => self.unknown(&m.log, m.epoch),
+            },
             Message::Attachment(m) => return self.on_attachment(now, m),
             Message::Cosigned(m) => self.queue.push(Action::TakeCosignature(m)),
         }
@@ -81,6 +85,8 @@ impl Session {
         self.lane.greet(hello.features.iter().any(|feature| feature == ATTACHMENTS));
         let awaits = self.lane.understood();
         self.followers.iter_mut().for_each(|follower| follower.await_attachments(awaits));
+        let previews = hello.features.iter().any(|feature| feature == PREVIEWS);
+        self.origins.iter_mut().for_each(|origin| origin.greet_previews(previews));
         self.tell_offer(&hello);
         self.recall(hello)
     }

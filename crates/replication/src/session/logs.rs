@@ -146,6 +146,9 @@ impl Session {
                 origin.send_head(now, &mut self.queue);
             }
         }
+        for origin in &mut self.origins {
+            origin.preview(now, &mut self.queue);
+        }
         let count = self.origins.len();
         let mut reading = self.origins.iter().filter(|o| o.reading()).count();
         for _ in 0..count {

@@ -42,6 +42,11 @@ pub fn at(mono: u64) -> Now {
     Now { mono, unix: 1_800_000_000_000_000 + mono as i64 }
 }
 
+/// Whether the record of this salt is an urgent one.
+pub fn is_urgent(salt: u64) -> bool {
+    salt % 50 == 49
+}
+
 /// Stored bytes of a record whose content depends on `salt`.
 pub fn record(log: &LogName, epoch: u32, seq: u64, salt: u64) -> Vec<u8> {
     let mut event_id = [0; 16];
@@ -71,7 +76,7 @@ pub fn record(log: &LogName, epoch: u32, seq: u64, salt: u64) -> Vec<u8> {
         calendar_version: 1,
         classifier_version: 1,
         classification: Classification::Official,
-        urgency: Urgency::Normal,
+        urgency: if is_urgent(salt) { Urgency::Urgent } else { Urgency::Normal },
         centre_head: None,
         statement: None,
         keys: Vec::new(),

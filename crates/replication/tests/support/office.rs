@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use evidence::checkpoint::{Checkpoint, verify_cosignature};
 use evidence::log::origin;
-use evidence::merkle::{consistency_proof, root_at};
+use evidence::merkle::{consistency_proof, inclusion_proof, root_at};
 use evidence::note::Signer;
-use evidence::record::Record;
+use evidence::record::{Record, RecordView, Urgency};
 use evidence::succession::Succession;
 use evidence::{Hash, LogName};
 use replication::{
     Action, CosignatureKind, Cosigned, Countersigned, EntriesRead, Failure, Fault, Limits,
-    Mirrored, MirroredLog, Now, Offered, OwnLog, Party, PersistWitness, Recovered, RefusalCode,
-    Register, Session, SessionConfig, SignedHead, StoreCosignature, WitnessedHead,
+    Mirrored, MirroredLog, Now, Offered, OwnLog, Party, PersistWitness, PreviewAsk, PreviewRead,
+    Recovered, RefusalCode, Register, Session, SessionConfig, SignedHead, StoreCosignature,
+    WitnessedHead,
 };
 
 use super::{DOMAIN, Tree, record};
@@ -86,6 +87,8 @@ pub struct Office {
     /// What the peer said that it holds of our own log, and what came back.
     pub offered: Vec<Offered>,
     pub recovered: Vec<Recovered>,
+    /// Urgent records that the peer has shown ahead.
+    pub shown: Vec<(LogName, u64)>,
     /// Why nothing can be stored, if so.
     pub refuses: Option<Failure>,
     /// Reading this log finds damage.
@@ -130,6 +133,7 @@ impl Office {
             faults: Vec::new(),
             offered: Vec::new(),
             recovered: Vec::new(),
+            shown: Vec::new(),
             refuses: None,
             damaged: None,
             instance: code.len() as u8 * 40,
@@ -179,11 +183,8 @@ impl Office {
             Action::ReadKeys(ask) => session.keys_read(now, ask.ticket, Vec::new()),
             Action::KeepKeys(ask) => session.keys_kept(now, ask.ticket, Ok(())),
             Action::ReadRoot(r) => {
-                let answer = self.readable(&r.log).map(|()| match self.own.get(&r.log) {
-                    Some(own) => own.root_at(r.size),
-                    None => self.mirrors[&r.log].stored.root_at(r.size),
-                });
-                session.root_read(now, r.ticket, answer);
+                let root = self.root(&r.log, r.size);
+                session.root_read(now, r.ticket, root);
             }
             Action::SignHead(r) => {
                 let answer = self.sign(&r.log, r.old_size, r.size);
@@ -238,10 +239,36 @@ impl Office {
             Action::Fault(fault) => self.faults.push(fault),
             Action::NewEpoch(opened) => session.epoch_opened(now, opened.ticket, Ok(())),
             Action::Recall(recall) => session.recalled(now, recall.ticket, Ok(false)),
+            Action::Preview(ask) => self.preview(now, ask, session),
             Action::Attachment(_) => {}
             Action::Greeted(_) | Action::PeerForgot(_) | Action::Send(_) | Action::Close(_) => {}
             Action::Offered(offered) => self.offered.push(offered),
             Action::Recovered(recovered) => self.recovered.push(recovered),
+        }
+    }
+
+    fn preview(&mut self, now: Now, ask: PreviewAsk, session: &mut Session) {
+        match ask {
+            PreviewAsk::Find(r) => {
+                let urgent = |seq: &u64| {
+                    let record = &self.own[&r.log].records[*seq as usize];
+                    RecordView::parse(record).unwrap().header().urgency == Urgency::Urgent
+                };
+                let urgent: Vec<u64> = (r.from..r.end).filter(urgent).collect();
+                session.urgent_found(now, r.ticket, &urgent);
+            }
+            PreviewAsk::Read(r) => {
+                let own = &self.own[&r.log];
+                let record = own.records[r.seq as usize].clone();
+                let proof = inclusion_proof(&own.tree, r.seq, r.head_size).unwrap();
+                session.preview_read(now, r.ticket, Some(PreviewRead { record, proof }));
+            }
+            PreviewAsk::Show(shown) => {
+                let header = shown.record.header();
+                let mirror = &self.mirrors[&header.log];
+                assert!(mirror.head.as_ref().is_some_and(|head| header.seq < head.0));
+                self.shown.push((header.log.clone(), header.seq));
+            }
         }
     }
 
@@ -274,6 +301,13 @@ impl Office {
         let (log, size, note) = (ask.log.clone(), ask.size, ask.note.clone());
         self.witnessed.push(Watched { log, size, note });
         Ok(())
+    }
+
+    fn root(&self, log: &LogName, size: u64) -> Result<Hash, Failure> {
+        self.readable(log).map(|()| match self.own.get(log) {
+            Some(own) => own.root_at(size),
+            None => self.mirrors[log].stored.root_at(size),
+        })
     }
 
     fn readable(&self, log: &LogName) -> Result<(), Failure> {

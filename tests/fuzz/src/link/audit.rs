@@ -7,6 +7,7 @@ use replication::{LogState, Message, Role, Status};
 use super::files;
 use super::material::MATERIAL;
 use super::office::{Copy, Office};
+use super::previews;
 
 /// Checks a message against the disk of the office that says it. Panics if it is not true.
 pub fn said(office: &Office, message: &Message) {
@@ -55,6 +56,7 @@ pub fn said(office: &Office, message: &Message) {
         }
         Message::KeysWanted(wanted) => assert!((1..=KEYS_AT_ONCE).contains(&wanted.ids.len())),
         Message::Attachment(message) => files::said(message),
+        Message::Preview(preview) => previews::said(office, preview),
         Message::Keys(keys) => assert!(keys.wraps.len() <= KEYS_AT_ONCE),
         Message::Refused(_)
         | Message::Witness(_)

@@ -9,6 +9,7 @@ use replication::{
 use super::files;
 use super::keys::{bend_keys, bend_wanted};
 use super::material::{LENGTH, MATERIAL};
+use super::previews;
 use super::script::Script;
 use crate::frames::{decode, encode};
 
@@ -69,6 +70,7 @@ pub fn bend(message: &mut Message, script: &mut Script<'_>) {
         Message::KeysWanted(m) => bend_wanted(m, script),
         Message::Keys(m) => bend_keys(m, script),
         Message::Attachment(m) => files::bend(m, script),
+        Message::Preview(m) => previews::bend(m, script),
         Message::Ping { nonce } | Message::Pong { nonce } => *nonce = script.size(*nonce),
     }
 }
@@ -182,7 +184,7 @@ pub fn invent(script: &mut Script<'_>) -> Message {
     let (note, root) = (history.heads[size as usize].clone(), history.root(size));
     let proof = history.proof(old, size);
     let records = || history.records[old as usize..size as usize].to_vec();
-    match script.below(9) {
+    match script.below(10) {
         0 => Message::Head(Head { log: name, epoch, note, old_size: old, proof }),
         1 => {
             let head_size = script.size(size).min(LENGTH).max(size);
@@ -215,6 +217,7 @@ pub fn invent(script: &mut Script<'_>) -> Message {
             let note = Some(note);
             Message::Refused(Refused { log: Some(name), epoch, code, text: String::new(), note })
         }
+        8 => Message::Preview(previews::invent(script)),
         _ => Message::Ping { nonce: script.size(0) },
     }
 }

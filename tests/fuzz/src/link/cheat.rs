@@ -49,6 +49,15 @@ impl Cheat {
                     m.proof = other.proof(end, m.head_size);
                 }
             }
+            Message::Preview(m) => {
+                let Some(log) = MATERIAL.log(&m.log) else { return };
+                if self.turns(2) {
+                    m.record.clone_from(&log.histories[1].records[m.seq as usize]);
+                }
+                if self.turns(3) {
+                    m.proof = log.histories[1].inclusion(m.seq, m.head_size);
+                }
+            }
             Message::Held(m) if self.turns(5) => {
                 let Some(log) = MATERIAL.log(&m.log) else { return };
                 m.root = log.histories[1].root(m.size);

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use replication::limits::READS_IN_FLIGHT;
 use replication::{
-    Action, Cosigned, Entries, Failure, Limits, LogState, Message, Now, Offer, Role, Session,
+    Action, Cosigned, Entries, Failure, Limits, LogState, Message, Now, Offer, PreviewAsk, Role,
+    Session,
 };
 
 use super::audit;
@@ -336,6 +337,7 @@ impl Conversation {
                 | Action::PersistWitness(_)
                 | Action::ReadKeys(_)
                 | Action::KeepKeys(_)
+                | Action::Preview(PreviewAsk::Find(_) | PreviewAsk::Read(_))
                 | Action::Attachment(_) => end.tasks.push_back(action),
                 other => office.execute(at(self.now), other, None, &mut end.session),
             }
@@ -374,6 +376,7 @@ impl Conversation {
             |task| matches!(task, Action::ProveHead(_)),
             |task| matches!(task, Action::ReadKeys(_)),
             |task| matches!(task, Action::KeepKeys(_)),
+            |task| matches!(task, Action::Preview(_)),
         ] {
             assert!(count(is) <= 2, "more than one request of a kind for each log");
         }

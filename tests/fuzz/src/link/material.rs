@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use evidence::checkpoint::{Checkpoint, cosign};
 use evidence::log::{LogName, origin};
-use evidence::merkle::{consistency_proof, root_at};
+use evidence::merkle::{consistency_proof, inclusion_proof, root_at};
 use evidence::note::{Signer, Verifier};
 use evidence::{Hash, Record};
 
@@ -66,6 +66,12 @@ impl History {
     #[must_use]
     pub fn proof(&self, old: u64, size: u64) -> Vec<Hash> {
         consistency_proof(&self.nodes, old, size).unwrap()
+    }
+
+    /// The inclusion proof of a record in the tree of `size` records.
+    #[must_use]
+    pub fn inclusion(&self, seq: u64, size: u64) -> Vec<Hash> {
+        inclusion_proof(&self.nodes, seq, size).unwrap()
     }
 
     /// Whether it is its head of this size.

@@ -7,8 +7,8 @@
 //! before it is stored; after the end of a session nothing more is asked; what waits is bounded.
 //!
 //! * [`material`]: real records, heads, proofs and lines; [`script`]: the input as values
-//! * [`bend`], [`cheat`]: messages changed once, and all along; [`office`], [`keys`], [`files`]:
-//!   disk and driver; [`audit`]: what must be true
+//! * [`bend`], [`cheat`]: messages changed once, and all along; [`office`], [`keys`], [`files`],
+//!   [`previews`]: disk and driver; [`audit`]: what must be true
 //! * [`conversation`]: two offices, what is on the way between them, and the steps
 
 pub mod audit;
@@ -19,6 +19,7 @@ pub mod files;
 pub mod keys;
 pub mod material;
 pub mod office;
+pub mod previews;
 pub mod script;
 
 use replication::{Cosigned, Message, RefusalCode, Refused};
@@ -61,9 +62,18 @@ pub fn honest(variant: u8) -> Vec<u8> {
     [&[variant], &turns[..], &more, &turns[..], &[PASS, 2], &turns[..]].concat()
 }
 
+/// A script in which nothing is bent, and much is waited for.
+#[must_use]
+pub fn slow(variant: u8) -> Vec<u8> {
+    let turns = [0, 1].repeat(40);
+    let wait = [PASS, 0].repeat(3);
+    [&[variant], &turns[..8], &wait, &turns[..8], &[PASS, 2], &turns[..]].concat()
+}
+
 /// Honest scripts, and such with something else at random places.
 fn scripts() -> Vec<Vec<u8>> {
     let mut scripts: Vec<Vec<u8>> = (0..16).map(|n| honest(n * 17)).collect();
+    scripts.extend((0..16).map(|n| slow(n * 17)));
     let mut random = Random::new(12);
     for _ in 0..64 {
         let mut script = vec![random.number() as u8];
@@ -91,6 +101,7 @@ pub fn samples() -> Vec<Message> {
             samples.extend(Conversation::run(scene, &honest(variant)).said);
         }
     }
+    samples.extend(Conversation::run(Scene::Mirrors, &slow(0x3f)).said);
     let log = MATERIAL.nth(0);
     let refused = |log, code| Refused {
         log,

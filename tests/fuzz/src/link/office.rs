@@ -17,6 +17,7 @@ use replication::{
 use super::files::Files;
 use super::keys::Kept;
 use super::material::{DOMAIN, History, LENGTH, Log, MATERIAL};
+use super::previews;
 
 /// A copy of somebody's log as it is stored.
 #[derive(Clone, Default)]
@@ -241,6 +242,7 @@ impl Office {
                 let stored = works.and_then(|()| copy.persist(log_of(&r.log), &r.note, head));
                 session.witness_persisted(now, r.ticket, stored);
             }
+            Action::Preview(ask) => previews::execute(self, now, ask, failure, session),
             Action::Attachment(ask) => self.files.execute(now, ask, failure, session),
             other => {
                 if let Some(other) = self.kept.execute(now, other, failure, session) {

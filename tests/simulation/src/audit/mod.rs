@@ -14,12 +14,14 @@
 //! | `frozen` | a mirror of which two histories were seen does not grow |
 //! | `line-before-store` | whoever says that he holds or co-signed a head has it stored |
 //! | `false-live` | a link that is shown as live was heard of lately and lacks nothing |
+//! | `preview` | what is shown ahead of a backlog is urgent, and is what its origin wrote there |
 //! | `delivered-once` | a directive gives one delivery in its region's log |
 //! | `declared-hole` | of an epoch that was left, exactly what nobody has is declared missing |
 //! | `convergence` | when everything is mended, everybody has everything, soon |
 //! | `explanation` | what does not go on says why, on both sides |
 //! | `tables` | the tables are equal whatever the order of the logs |
 
+mod ahead;
 mod fold;
 mod history;
 mod lines;
@@ -171,6 +173,7 @@ impl Auditor {
         if self.groups.insert(machine.name.clone(), groups) == Some(groups) {
             return;
         }
+        self.judge_previews(&machine.name, office);
         for info in office.journal.logs() {
             let key = (machine.name.clone(), info.log.clone(), info.epoch);
             let before = self.shown.get(&key).copied();

@@ -1,11 +1,15 @@
 //! What the driver reads of the journal for the peer.
 
+use evidence::hash::Hash;
 use evidence::log::LogName;
 use journal::ReadError;
-use replication::action::{CommitBatch, EntriesRead, Failure, ReadEntries, SignHead, SignedHead};
+use replication::action::{
+    CommitBatch, EntriesRead, Failure, ReadEntries, ReadRoot, SignHead, SignedHead,
+};
 use telemetry::metrics::Flow;
 use tracing::error;
 
+use super::Driver;
 use crate::heads::{self, SignError};
 use crate::office::Office;
 use crate::project::chain;
@@ -13,6 +17,14 @@ use crate::trace;
 
 /// Records read for one batch; its bytes are bounded by the session.
 const BATCH_RECORDS: usize = 4_096;
+
+impl Driver {
+    pub(super) fn read_root(&mut self, ask: ReadRoot) {
+        let root = self.office.journal.root_at(&ask.log, ask.epoch, ask.size);
+        let now = self.now();
+        self.session.root_read(now, ask.ticket, root.map_err(|error| failure(&error)));
+    }
+}
 
 pub(super) fn sign(office: &Office, ask: &SignHead) -> Result<SignedHead, Failure> {
     let signed = heads::sign(office, &ask.log, ask.epoch, ask.size);
@@ -62,7 +74,7 @@ pub(super) fn proof(
     epoch: u32,
     old: u64,
     new: u64,
-) -> Result<Vec<evidence::hash::Hash>, Failure> {
+) -> Result<Vec<Hash>, Failure> {
     if old == 0 || old == new {
         return Ok(Vec::new());
     }
