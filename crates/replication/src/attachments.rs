@@ -96,11 +96,6 @@ impl Lane {
         self.understood = understood;
     }
 
-    /// Whether the peer speaks of attachments.
-    pub(crate) fn understood(&self) -> bool {
-        self.understood
-    }
-
     /// Takes up an attachment that is not here. `false`: enough others wait.
     pub(crate) fn want(&mut self, named: NamedAttachment) -> bool {
         if self.known.contains(&named.hash) {

@@ -57,9 +57,9 @@ pub use giving::GivenLog;
 pub use limits::{LimitError, Limits};
 pub use message::{
     ATTACHMENTS, AttachmentAbsent, AttachmentMessage, AttachmentPiece, AttachmentWanted, Cosigned,
-    Entries, Head, HeadAccepted, Held, Hello, Holding, KEYS, KeyWrap, Keys, KeysWanted, MEMORY,
-    Message, PROTOCOL, RETURN, RefusalCode, Refused, Return, Role, WITNESS, Witness, Witnessed,
-    WitnessedHead,
+    EARLIER_LINES, Entries, Head, HeadAccepted, Held, Hello, Holding, KEYS, KeyWrap, Keys,
+    KeysWanted, MEMORY, Message, PROTOCOL, RETURN, RefusalCode, Refused, Return, Role, WITNESS,
+    Witness, Witnessed, WitnessedHead,
 };
 pub use now::Now;
 pub use origin::OwnLog;

@@ -103,8 +103,8 @@ use crate::giving::{GivenLog, Giving};
 use crate::keys::KeyLane;
 use crate::limits::{LimitError, Limits};
 use crate::message::{
-    ATTACHMENTS, Hello, KEYS, MEMORY, Message, PROTOCOL, RETURN, RefusalCode, Refused, WITNESS,
-    WitnessedHead,
+    ATTACHMENTS, EARLIER_LINES, Hello, KEYS, MEMORY, Message, PROTOCOL, RETURN, RefusalCode,
+    Refused, WITNESS, WitnessedHead,
 };
 use crate::now::Now;
 use crate::origin::{Origin, OwnLog, PeerKeys};
@@ -264,7 +264,9 @@ impl Session {
                 .chain(followers.iter().map(Follower::holding))
                 .chain(recoveries.iter().map(Recovery::holding))
                 .collect(),
-            features: [WITNESS, MEMORY, RETURN, KEYS, ATTACHMENTS].map(str::to_owned).into(),
+            features: [WITNESS, MEMORY, RETURN, KEYS, ATTACHMENTS, EARLIER_LINES]
+                .map(str::to_owned)
+                .into(),
             witnessed: config.witnessed,
             shown: config.shown,
         }));
