@@ -20,7 +20,6 @@ use vault::{KeyId, RecoveryPublic, Stream, Vault, VaultError, Wrap, WrapStore};
 
 use crate::options::Options;
 use crate::project::chain;
-use crate::records::Records;
 
 /// Name of the public recovery key in the folder of secrets.
 const RECOVERY: &str = "recovery.pub";
@@ -83,6 +82,15 @@ impl NamedKey {
         let of_key = wrap.commitment().is_none_or(|commitment| commitment == self.commitment);
         wrap.id() == self.id && wrap.stream() == self.stream && of_key
     }
+}
+
+/// How many keys an office has not given yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// Those that are known.
+    pub keys: u64,
+    /// There may be more: what is held is still looked through.
+    pub at_least: bool,
 }
 
 /// What a link has seen of what is wanted.
@@ -232,14 +240,15 @@ impl Escrow {
         first.or_else(|| state.looked.get(&place).copied()).or(Some(0))
     }
 
-    /// How many keys a peer is to be asked for; `None`: there is no recovery key, or what is held
-    /// was not looked through to its end.
-    pub fn lacking(&self, journal: &Records, peer: &OfficeCode) -> Option<u64> {
+    /// How many keys a peer is to be asked for; `None`: there is no recovery key.
+    pub fn lacking(&self, logs: &[LogInfo], peer: &OfficeCode) -> Option<Lacking> {
         self.recovery.as_ref()?;
         let state = self.lock();
         let looked = |info: &LogInfo| state.looked.get(&(info.log.clone(), info.epoch)).copied();
-        let all = journal.logs().iter().all(|info| looked(info).unwrap_or(0) >= info.size);
-        all.then(|| state.wanted.get(peer).map_or(0, |wants| wants.keys.len() as u64))
+        let all = logs.iter().all(|info| looked(info).unwrap_or(0) >= info.size);
+        let wants = state.wanted.get(peer);
+        let keys = wants.map_or(0, |wants| wants.keys.len() as u64);
+        Some(Lacking { keys, at_least: !all })
     }
 
     /// What is here of keys that a peer asks for: what is kept of its own keys, wraps of ours.
@@ -324,6 +333,12 @@ mod tests {
         escrow.look_on((&office, &office), (&log("kz-75"), 1, end), named).unwrap();
     }
 
+    /// A log of so many records.
+    fn info(size: u64) -> LogInfo {
+        let (log, role, root) = (log("kz-75"), journal::Role::Mirror, [0; 32]);
+        LogInfo { log, epoch: 1, role, size, root, last_recorded_at: 0 }
+    }
+
     /// Makes the key of a stream.
     fn key(vault: &Vault, n: u8) -> NamedKey {
         let stream = Stream { kind: 1, id: [n; 16] };
@@ -371,9 +386,15 @@ mod tests {
         look(&again, 9, &[(0, one), (2, two), (5, three), (7, four)]);
         let (_, ids) = again.wanted(&office, Seen::default()).unwrap();
         assert_eq!((ids.len(), kept(&again)), (2, Some(2)));
+        for (size, at_least) in [(9, false), (10, true)] {
+            let lacking = again.lacking(&[info(size)], &office);
+            assert_eq!(lacking, Some(Lacking { keys: 2, at_least }), "of {size} records");
+        }
         let came = region.read(&lost, &peer, &[two.id.0, four.id.0]);
         again.keep(&office, came).unwrap();
         assert_eq!(kept(&again), Some(9));
+        let lacking = again.lacking(&[info(9)], &office);
+        assert_eq!(lacking, Some(Lacking { keys: 0, at_least: false }));
         // The office lost its vault and asks for its own.
         let empty = Vault::open(&dir.path().join("new"), &RootKey::generate().unwrap()).unwrap();
         let back = again.read(&empty, &office, &[one.id.0, two.id.0]);

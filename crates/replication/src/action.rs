@@ -19,7 +19,7 @@ use crate::message::{Cosigned, Holding, Message, RefusalCode, WitnessedHead};
 
 pub use attachments::{
     AttachmentAsk, AttachmentTicket, AttachmentTrouble, KeepPiece, Kept, NamedAttachment,
-    OpenAttachment, ReadPiece,
+    NotOpened, OpenAttachment, ReadPiece,
 };
 pub use keys::{KeepKeys, KeepTicket, KeysTicket, ReadKeys};
 pub use previews::{FindUrgent, PreviewAsk, PreviewRead, PreviewTicket, Previewed, ReadPreview};

@@ -3,7 +3,9 @@
 //! One attachment is on its way at a time, in pieces of which at most two are asked for and not
 //! yet here, sized by how long they take: heads, records and pongs never wait behind more. Each
 //! question has exactly one answer, in order, so that nothing is taken that was not asked for. An
-//! attachment whose hash is another one when it is whole is dropped, told and asked for again.
+//! attachment whose hash is another one when it is whole is dropped, told and asked for again. What
+//! does not come is put off, as many as there may be: others go past it, and while both wait, a new
+//! one and one that was put off take turns.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -12,11 +14,11 @@ use evidence::log::LogName;
 
 use crate::action::{
     Action, AttachmentAsk, AttachmentTicket, AttachmentTrouble, Failure, KeepPiece, Kept,
-    NamedAttachment, OpenAttachment, ReadPiece,
+    NamedAttachment, NotOpened, OpenAttachment, ReadPiece,
 };
 use crate::limits::{
-    ATTACHMENT_PAUSE, ATTACHMENT_RETRY, ATTACHMENTS_WAITING, PIECE, PIECE_FLOOR, PIECES_IN_FLIGHT,
-    PIECES_SERVED,
+    ATTACHMENT_PAUSE, ATTACHMENT_RETRY, ATTACHMENTS_LATER, ATTACHMENTS_WAITING, PIECE, PIECE_FLOOR,
+    PIECES_IN_FLIGHT, PIECES_SERVED,
 };
 use crate::message::{
     AttachmentAbsent, AttachmentMessage, AttachmentPiece, AttachmentWanted, Message,
@@ -60,7 +62,11 @@ pub(crate) struct Lane {
     waiting: VecDeque<NamedAttachment>,
     /// To be asked for again, from when on.
     later: VecDeque<(u64, NamedAttachment)>,
-    known: BTreeSet<Hash>,
+    /// Hash and size of those that wait, now or until later, or are on their way: of two records
+    /// that name one hash with different sizes one is wrong, and does not keep the other away.
+    known: BTreeSet<(Hash, u64)>,
+    /// The last attachment was one that had been put off.
+    was_later: bool,
     fetching: Option<Fetching>,
     /// Nothing can be stored until then.
     paused: Option<u64>,
@@ -81,6 +87,7 @@ impl Lane {
             waiting: VecDeque::new(),
             later: VecDeque::new(),
             known: BTreeSet::new(),
+            was_later: false,
             fetching: None,
             paused: None,
             asked: VecDeque::new(),
@@ -96,22 +103,33 @@ impl Lane {
         self.understood = understood;
     }
 
-    /// Whether the peer speaks of attachments.
-    pub(crate) fn understood(&self) -> bool {
-        self.understood
+    /// Whether this attachment waits already, or is on its way.
+    pub(crate) fn knows(&self, hash: &Hash, size: u64) -> bool {
+        self.known.contains(&(*hash, size))
     }
 
     /// Takes up an attachment that is not here. `false`: enough others wait.
     pub(crate) fn want(&mut self, named: NamedAttachment) -> bool {
-        if self.known.contains(&named.hash) {
+        if self.knows(&named.hash, named.size) {
             return true;
         }
-        if self.known.len() >= ATTACHMENTS_WAITING {
+        let later = self.later.len();
+        if later >= ATTACHMENTS_LATER || self.known.len() - later >= ATTACHMENTS_WAITING {
             return false;
         }
-        self.known.insert(named.hash);
+        self.known.insert((named.hash, named.size));
         self.waiting.push_back(named);
         true
+    }
+
+    /// The attachment whose turn it is.
+    fn next(&mut self, now: Now) -> Option<NamedAttachment> {
+        let is_due = self.later.front().is_some_and(|(due, _)| *due <= now.mono);
+        self.was_later = is_due && (!self.was_later || self.waiting.is_empty());
+        match self.was_later {
+            true => self.later.pop_front().map(|(_, named)| named),
+            false => self.waiting.pop_front(),
+        }
     }
 
     /// Goes on: with the next attachment, with the next piece.
@@ -120,11 +138,8 @@ impl Lane {
             return;
         }
         self.paused = None;
-        while self.later.front().is_some_and(|(due, _)| *due <= now.mono) {
-            self.waiting.extend(self.later.pop_front().map(|(_, named)| named));
-        }
         if self.fetching.is_none() && self.asked.is_empty() {
-            let Some(named) = self.waiting.pop_front() else { return };
+            let Some(named) = self.next(now) else { return };
             let serial = q.serial();
             let ticket = AttachmentTicket { serial };
             let ask = OpenAttachment { ticket, named: named.clone() };
@@ -158,7 +173,7 @@ impl Lane {
         &mut self,
         now: Now,
         ticket: &AttachmentTicket,
-        answer: Result<u64, Failure>,
+        answer: Result<u64, NotOpened>,
         q: &mut Queue,
     ) {
         let Some(fetching) = &mut self.fetching else { return };
@@ -166,8 +181,19 @@ impl Lane {
             return;
         }
         match answer {
-            Err(failure) => {
-                self.failed(now, failure, q);
+            Err(why) => {
+                match why {
+                    NotOpened::Busy => self.come_back(now, ATTACHMENT_PAUSE),
+                    NotOpened::OtherSize(here) => {
+                        let what = format!(
+                            "the file with this hash is here and has {here} bytes, the record says \
+                             {}: whoever wrote the record must name the file again",
+                            fetching.named.size
+                        );
+                        self.put_off(now, &what, q);
+                    }
+                    NotOpened::Failed(failure) => self.failed(now, failure, q),
+                }
                 self.pump(now, q);
             }
             Ok(here) => {
@@ -213,7 +239,7 @@ impl Lane {
             Ok(Kept::Part) => {}
             Ok(Kept::Whole) => {
                 if let Some(done) = self.fetching.take() {
-                    self.known.remove(&done.named.hash);
+                    self.known.remove(&(done.named.hash, done.named.size));
                 }
             }
             Ok(Kept::Other) => {
@@ -240,7 +266,7 @@ impl Lane {
 
     /// It does not come; others do not wait for it.
     fn put_off(&mut self, now: Now, what: &str, q: &mut Queue) {
-        let Some(Fetching { named, .. }) = self.fetching.take() else { return };
+        let Some(Fetching { named, .. }) = &self.fetching else { return };
         let text = format!(
             "attachment {} of record {} of {}: {what}; it is asked for again",
             hex(&named.hash),
@@ -249,7 +275,15 @@ impl Lane {
         );
         let trouble = AttachmentTrouble { named: named.clone(), text };
         q.push(Action::Attachment(AttachmentAsk::Trouble(trouble)));
-        self.later.push_back((now.mono.saturating_add(ATTACHMENT_RETRY), named));
+        self.come_back(now, ATTACHMENT_RETRY);
+    }
+
+    /// Others go first for so long.
+    fn come_back(&mut self, now: Now, wait: u64) {
+        let Some(Fetching { named, .. }) = self.fetching.take() else { return };
+        let due = now.mono.saturating_add(wait);
+        let at = self.later.partition_point(|(other, _)| *other <= due);
+        self.later.insert(at, (due, named));
     }
 
     /// A message about attachments came in. `shares`: whether the peer may see a log.
@@ -393,9 +427,10 @@ impl Lane {
         if !self.understood {
             return None;
         }
+        let is_free = self.fetching.is_none() && self.asked.is_empty();
         match self.paused {
             Some(until) => Some(until),
-            None => self.later.front().map(|(due, _)| *due).filter(|_| self.fetching.is_none()),
+            None => self.later.front().map(|(due, _)| *due).filter(|_| is_free),
         }
     }
 }

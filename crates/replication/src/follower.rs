@@ -11,7 +11,10 @@
 //! 3. `Held` states only what the driver confirmed as durable.
 //! 4. Records that do not fit are dropped and answered by the true position; records already
 //!    held are answered by it and change nothing.
-//! 5. A contradiction stops the log and keeps the evidence. Nothing here heals one, and the next
+//! 5. A head is co-signed as a mirror's once everything below it is here, keys and attachments too.
+//!    One that has to wait for them is remembered until then: where a log always grows, the newest
+//!    one is never complete.
+//! 6. A contradiction stops the log and keeps the evidence. Nothing here heals one, and the next
 //!    link begins where it was found: stopped. A successor epoch goes on.
 
 mod answers;
@@ -36,6 +39,7 @@ use crate::message::{Entries, Head, Message, RefusalCode, Refused, Role};
 use crate::now::Now;
 use crate::queue::{LogId, Queue, Reason, Violation};
 use crate::status::{LogState, LogStatus};
+use answers::WaitingHead;
 use greeting::Judged;
 
 /// A log of the peer that this office mirrors, as it is stored when the session begins.
@@ -135,6 +139,10 @@ pub(crate) struct Follower {
     complete: u64,
     /// The peer can send those that are not.
     awaits: bool,
+    /// An accepted head that waits for what lies below it.
+    waiting: Option<WaitingHead>,
+    /// The peer takes lines of heads that are not its newest.
+    earlier: bool,
     /// The newest witness cosignature that was given on this link, and the size of its head.
     witness_line: Option<(u64, String)>,
 }
@@ -163,6 +171,8 @@ impl Follower {
             head_mono: None,
             complete: mirrored.frontier.size(),
             awaits: false,
+            waiting: None,
+            earlier: false,
             staged: mirrored.frontier.clone(),
             held: mirrored.frontier,
             commits: VecDeque::new(),

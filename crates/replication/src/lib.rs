@@ -59,8 +59,9 @@ pub use giving::GivenLog;
 pub use limits::{LimitError, Limits};
 pub use message::{
     ATTACHMENTS, AttachmentAbsent, AttachmentMessage, AttachmentPiece, AttachmentWanted, Cosigned,
-    Entries, Head, HeadAccepted, Held, Hello, Holding, KEYS, KeyWrap, Keys, KeysWanted, MEMORY,
-    Message, PREVIEWS, PROTOCOL, Preview, RETURN, RefusalCode, Refused, Return, Role, WITNESS,
+    EARLIER_LINES, Entries, Head, HeadAccepted, Held, Hello, Holding, KEYS, KeyWrap, Keys,
+    KeysWanted, MEMORY, Message, PREVIEWS, PROTOCOL, Preview, RETURN, RefusalCode, Refused, Return,
+    Role, WITNESS,
     Witness, Witnessed, WitnessedHead,
 };
 pub use now::Now;

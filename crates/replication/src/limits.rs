@@ -54,8 +54,12 @@ pub const PIECES_IN_FLIGHT: usize = 2;
 /// Pieces that a peer may ask for before the first of them is answered.
 pub const PIECES_SERVED: usize = 4 * PIECES_IN_FLIGHT;
 
-/// Attachments that one link knows as missing; the driver tells the others later.
+/// Attachments that wait on one link; the driver tells the others later.
 pub const ATTACHMENTS_WAITING: usize = 1024;
+
+/// Attachments that did not come on one link and are asked for again later; while there are so
+/// many, no new ones are taken up.
+pub const ATTACHMENTS_LATER: usize = 65_536;
 
 /// Wait, in microseconds, before an attachment is asked for again which the peer did not have or
 /// of which it sent other bytes.

@@ -5,6 +5,7 @@
 //! Order on the link: see the crate's [`session`](crate::session) module.
 
 mod attachments;
+mod held;
 mod keys;
 mod preview;
 
@@ -16,6 +17,7 @@ use evidence::log::LogName;
 pub use attachments::{
     ATTACHMENTS, AttachmentAbsent, AttachmentMessage, AttachmentPiece, AttachmentWanted,
 };
+pub use held::{EARLIER_LINES, Held};
 pub use keys::{KeyWrap, Keys, KeysWanted};
 pub use preview::{PREVIEWS, Preview};
 
@@ -41,7 +43,8 @@ pub const RETURN: &str = "return";
 pub const KEYS: &str = "keys";
 
 /// What this build understands beyond the first messages: see [`Hello::features`].
-pub(crate) const FEATURES: [&str; 6] = [WITNESS, MEMORY, RETURN, KEYS, ATTACHMENTS, PREVIEWS];
+pub(crate) const FEATURES: [&str; 7] =
+    [WITNESS, MEMORY, RETURN, KEYS, ATTACHMENTS, EARLIER_LINES, PREVIEWS];
 
 /// One message between two offices.
 ///
@@ -103,7 +106,7 @@ pub struct Hello {
     /// One entry per log and epoch that the sender writes for the peer or mirrors from it.
     pub holdings: Vec<Holding>,
     /// What the sender understands beyond the first messages: [`WITNESS`], [`MEMORY`], [`RETURN`],
-    /// [`KEYS`], [`ATTACHMENTS`]; others are passed over.
+    /// [`KEYS`], [`ATTACHMENTS`], [`EARLIER_LINES`]; others are passed over.
     pub features: Vec<String>,
     /// The newest head of each log and epoch that the sender co-signed as a further witness.
     pub witnessed: Vec<WitnessedHead>,
@@ -209,22 +212,6 @@ pub struct Entries {
     pub records: Vec<Vec<u8>>,
     /// Consistency proof from `first_seq + records.len()` to `head_size`.
     pub proof: Vec<Hash>,
-}
-
-/// What the follower durably holds of a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The log.
-    pub log: LogName,
-    /// Its epoch.
-    pub epoch: u32,
-    /// Number of records durably held, the true position to go on from.
-    pub size: u64,
-    /// Merkle root over these records.
-    pub root: Hash,
-    /// Mirror cosignature (one signature line of a note) of the signed head of this size, once
-    /// everything below that head is durable; `None` while the follower is behind the head.
-    pub cosignature: Option<String>,
 }
 
 /// A signed head of a log that somebody else writes, for the receiver to co-sign as a witness.

@@ -88,7 +88,7 @@ struct Claim {
     note: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct SentHead {
     size: u64,
     root: Hash,
@@ -135,6 +135,11 @@ pub(crate) struct Origin {
     accepted_at: Option<Now>,
     clock: Option<PeerClock>,
     head: Option<SentHead>,
+    /// Accepted heads of which the mirror's line may come: the one for which the mirror waits, and
+    /// the newest.
+    answered: Vec<SentHead>,
+    /// Largest head of which the mirror's line came on this link.
+    lined: Option<u64>,
     /// Serial and size of the head being signed.
     signing: Option<(u64, u64)>,
     reading: Option<Reading>,
@@ -179,6 +184,8 @@ impl Origin {
             accepted_at: None,
             clock: None,
             head: None,
+            answered: Vec::new(),
+            lined: None,
             signing: None,
             reading: None,
             pace: Pace::new(&limits),

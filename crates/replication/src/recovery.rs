@@ -394,6 +394,7 @@ impl Recovery {
             size: self.held.size(),
             root: self.held.root(),
             cosignature: None,
+            cosigned: None,
         }));
     }
 

@@ -6,14 +6,15 @@ mod support;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use evidence::checkpoint::verify_cosignature;
 use replication::{
-    Action, Close, Failure, Hello, KEYS, KeyWrap, Keys, KeysWanted, Message, PROTOCOL, Role,
-    Session,
+    Action, Close, CosignatureKind, EARLIER_LINES, Failure, Hello, KEYS, KeyWrap, Keys, KeysWanted,
+    Message, PROTOCOL, Role, Session,
 };
-use support::at;
-use support::bench::{Bench, LOG, centre, entries_of, head_of, holding, region};
-use support::office::Office;
-use support::world::limits;
+use support::bench::{Bench, LOG, centre, entries_of, head_of, holding, note, region};
+use support::office::{Office, cosigner};
+use support::world::{World, limits};
+use support::{at, name};
 
 type Id = [u8; 16];
 
@@ -240,4 +241,70 @@ fn the_mirrors_line_waits_for_the_keys_of_everything_below_the_head() {
         kept(&mut bench, 12);
         assert_eq!(bench.sent.len(), told, "once");
     }
+}
+
+#[test]
+fn a_log_that_always_grows_gets_the_mirrors_line_for_heads_whose_keys_came() {
+    let stored = region(40, 1);
+    for earlier in [true, false] {
+        let mut bench = Bench::centre(centre());
+        let Message::Hello(mut said) = hello(vec![KEYS.to_owned()]) else { unreachable!() };
+        said.holdings = vec![holding(&stored, Role::Origin, None)];
+        said.features.extend(earlier.then(|| EARLIER_LINES.to_owned()));
+        bench.say(Message::Hello(said));
+        bench.session.want_keys(at(1), [].into_iter(), |_, _| Some(0));
+        let mut lines = Vec::new();
+        for size in 1..=40 {
+            // The keys of a record come when the next one is held already.
+            bench.say(Message::Head(head_of(&stored, size - 1, size)));
+            bench.say(Message::Entries(entries_of(&stored, size - 1, size, size)));
+            bench.session.want_keys(at(1), [].into_iter(), |_, _| Some(size - 1));
+            bench.settle();
+            let held = bench.last_held().unwrap().clone();
+            let Some(line) = held.cosignature else { continue };
+            let of = held.cosigned.unwrap_or(held.size);
+            let note = note(of, stored.root_at(of));
+            assert!(of < size, "line for {of} at {size}");
+            assert!(verify_cosignature(&note, &line, &cosigner("KZ", "mirror").verifier()).is_ok());
+            lines.push(of);
+        }
+        lines.dedup();
+        match earlier {
+            true => assert_eq!(lines, (1..40).collect::<Vec<_>>(), "the line lags, it is given"),
+            false => assert!(lines.is_empty(), "an older peer would take it for another key's"),
+        }
+        assert!(bench.close.is_none() && bench.faults.is_empty());
+    }
+}
+
+/// Both ends are real: a region whose log grows with each round trip, and a centre whose keys come
+/// a while after the records.
+#[test]
+fn the_writer_takes_the_line_of_a_head_that_is_not_its_newest() {
+    let mut world = World::new(7);
+    world.connect();
+    world.run(1_000_000);
+    let mut sizes = Vec::new();
+    for _ in 0..60 {
+        sizes.push(world.offices[1].own[&name(LOG)].size());
+        let keyed = sizes.len().checked_sub(5).map_or(0, |at| sizes[at]);
+        let now = at(world.now);
+        world.link.as_mut().unwrap()[0].session.want_keys(now, [].into_iter(), |_, _| Some(keyed));
+        world.drain(0);
+        for _ in 0..3 {
+            world.append(1, &name(LOG));
+        }
+        world.run(300_000);
+        assert!(mirrored(&world).iter().all(|size| *size <= keyed), "a key lacks");
+    }
+    let lines = mirrored(&world);
+    assert!(lines.len() >= 5 && lines.is_sorted(), "{lines:?}");
+    assert!(world.closes.is_empty() && world.offices.iter().all(|o| o.faults.is_empty()));
+}
+
+/// Heads of the region's log with the mirror's line, as the region keeps them.
+fn mirrored(world: &World) -> Vec<u64> {
+    let lines = world.offices[1].cosignatures.iter();
+    let lines = lines.filter(|c| c.kind == CosignatureKind::Mirror && c.log == name(LOG));
+    lines.map(|c| c.size).filter(|size| *size > 0).collect()
 }

@@ -78,7 +78,14 @@ fn a_mirror_that_lies_about_its_root_is_refused() {
     let full = region(4, 1);
     let mut bench = Bench::new(writer(full.clone()), "KZ");
     bench.hello("KZ", vec![holding(&Stored::default(), Role::Follower, None)]);
-    let held = Held { log: name(LOG), epoch: 1, size: 4, root: [3; 32], cosignature: None };
+    let held = Held {
+        log: name(LOG),
+        epoch: 1,
+        size: 4,
+        root: [3; 32],
+        cosignature: None,
+        cosigned: None,
+    };
     bench.say(Message::Held(held));
     bench.assert_refused(RefusalCode::Damaged);
 }
@@ -90,7 +97,14 @@ fn positions_that_cannot_be_end_the_link() {
         let mut bench = Bench::new(writer(full.clone()), "KZ");
         let head = Some(note(12, full.root_at(12)));
         bench.hello("KZ", vec![holding(&prefix(&full, 10), Role::Follower, head)]);
-        let held = Held { log: name(LOG), epoch: 1, size, root: [3; 32], cosignature: None };
+        let held = Held {
+            log: name(LOG),
+            epoch: 1,
+            size,
+            root: [3; 32],
+            cosignature: None,
+            cosigned: None,
+        };
         bench.say(Message::Held(held));
         assert!(matches!(bench.close, Some(Close::Refused { code: RefusalCode::Internal, .. })));
     }
@@ -110,7 +124,7 @@ fn a_rewind_sends_the_same_records_again() {
     };
     assert_eq!(firsts(&bench), [0]);
     let root = Stored::default().root();
-    let held = Held { log: name(LOG), epoch: 1, size: 0, root, cosignature: None };
+    let held = Held { log: name(LOG), epoch: 1, size: 0, root, cosignature: None, cosigned: None };
     bench.sent.clear();
     bench.say(Message::Held(held));
     assert_eq!(firsts(&bench), [0]);
@@ -127,7 +141,7 @@ fn a_mirror_that_repeats_its_position_has_one_batch_read_at_a_time() {
         _ => None,
     });
     let (size, root) = (first.unwrap(), full.root_at(first.unwrap()));
-    let held = Held { log: name(LOG), epoch: 1, size, root, cosignature: None };
+    let held = Held { log: name(LOG), epoch: 1, size, root, cosignature: None, cosigned: None };
     bench.sent.clear();
     let mut asked = Vec::new();
     for _ in 0..9 {

@@ -63,6 +63,7 @@ pub fn encode_frame(message: m::Message) -> pb::Frame {
             size: held.size,
             root: held.root.to_vec(),
             cosignature: held.cosignature,
+            cosigned: held.cosigned,
         }),
         m::Message::Refused(refused) => Kind::Refused(pb::Refused {
             log: refused.log.map(|log| log.to_string()),
@@ -134,6 +135,7 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
             size: held.size,
             root: hash(&held.root, "held.root")?,
             cosignature: held.cosignature,
+            cosigned: held.cosigned,
         }),
         Kind::Refused(refused) => m::Message::Refused(m::Refused {
             log: refused.log.as_deref().map(|name| log(name, "refused.log")).transpose()?,

@@ -75,6 +75,11 @@ pub enum Fault {
     },
     /// More is asked at once than the office takes.
     Busy,
+    /// The caller began to send a file and sent nothing more of it for too long.
+    Idle {
+        /// Seconds that the office waits for more of it.
+        limit: u64,
+    },
     /// The tables are being made anew.
     Rebuilding,
     /// The journal's index is being made anew; reading by position works meanwhile.
@@ -122,6 +127,7 @@ impl Fault {
             Self::Damaged { .. } => Code::DataLoss,
             Self::DiskFull { .. } | Self::Busy => Code::ResourceExhausted,
             Self::Rebuilding | Self::IndexBuilding { .. } | Self::Stopping => Code::Unavailable,
+            Self::Idle { .. } => Code::DeadlineExceeded,
             Self::Internal { .. } => Code::Internal,
         }
     }
@@ -145,6 +151,7 @@ impl Fault {
             Self::Damaged { .. } => "DAMAGED",
             Self::DiskFull { .. } => "DISK_FULL",
             Self::Busy => "BUSY",
+            Self::Idle { .. } => "IDLE",
             Self::Rebuilding => "REBUILDING",
             Self::IndexBuilding { .. } => "INDEX_BUILDING",
             Self::Stopping => "STOPPING",
@@ -190,6 +197,10 @@ impl Fault {
                  nothing was recorded"
             ),
             Self::Busy => "too much at once; try again shortly".to_owned(),
+            Self::Idle { limit } => format!(
+                "nothing more of the file came for {limit} s: nothing of it was stored; send it \
+                 again from its beginning"
+            ),
             Self::IndexBuilding { status } => {
                 format!("{status}; recording works again when it is ready: try again shortly")
             }
@@ -230,7 +241,7 @@ impl Fault {
             Self::DiskFull { free, watermark } => {
                 vec![("free", free.to_string()), ("watermark", watermark.to_string())]
             }
-            Self::TooLarge { limit } => vec![("limit", limit.to_string())],
+            Self::TooLarge { limit } | Self::Idle { limit } => vec![("limit", limit.to_string())],
             _ => Vec::new(),
         };
         pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

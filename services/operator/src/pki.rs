@@ -177,6 +177,7 @@ fn init(args: &InitArgs) -> Outcome<Row> {
 fn issue_node(args: &NodeArgs) -> Outcome<Row> {
     let authority = Authority::load(&args.dir)?;
     let trust = Trust::load(&args.dir.join(TRUST))?;
+    let recovery = public_recovery_key(&args.dir.join(RECOVERY_PUBLIC))?;
     let office = args.office.as_str();
     let issued = authority.issue_node(office, &args.hosts, Validity::node(now()))?;
     if args.office.is_centre() {
@@ -192,9 +193,7 @@ fn issue_node(args: &NodeArgs) -> Outcome<Row> {
     public.save(&args.out.join(PUBLIC_KEYS))?;
     issued.write_node(&args.out)?;
     trust.save(&args.out.join(TRUST))?;
-    let recovery = args.dir.join(RECOVERY_PUBLIC);
-    if recovery.exists() {
-        let recovery = RecoveryPublic::load(&recovery).map_err(recovery_key)?;
+    if let Some(recovery) = recovery {
         recovery.store(&args.out.join(RECOVERY_PUBLIC)).map_err(recovery_key)?;
     }
     Ok(vec![
@@ -203,6 +202,16 @@ fn issue_node(args: &NodeArgs) -> Outcome<Row> {
         ("certificate", Cell::text(issued.subject().uri(authority.domain()))),
         ("public", Cell::text(args.out.join(PUBLIC_KEYS).display().to_string())),
     ])
+}
+
+/// The public half of the recovery key; `None` only if the authority has none.
+fn public_recovery_key(file: &Path) -> Outcome<Option<RecoveryPublic>> {
+    let looked = file.try_exists();
+    let is_there = looked.map_err(|error| {
+        let doing = format!("look for {}, which every node needs", file.display());
+        Failure::wrong(doing, &error)
+    })?;
+    is_there.then(|| RecoveryPublic::load(file)).transpose().map_err(recovery_key)
 }
 
 fn make_recovery_key(dir: &Path) -> Outcome<Row> {
@@ -341,6 +350,21 @@ mod tests {
         let again = make_recovery_key(&dir.join("pki")).unwrap_err();
         assert!(again.text.contains("recovery key"), "{again}");
         assert!(!show(&ShowArgs { dir: dir.join("pki"), certificate: None }).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_recovery_key_that_cannot_be_looked_for_is_not_taken_for_none() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path();
+        init(&InitArgs { domain: "adal.example".into(), dir: dir.join("pki") }).unwrap();
+        let file = dir.join("pki").join(RECOVERY_PUBLIC);
+        fs::remove_file(&file).unwrap();
+        issue_node(&node(dir, "KZ-71", "kz-71")).unwrap();
+        assert!(!dir.join("kz-71").join(RECOVERY_PUBLIC).exists());
+        std::os::unix::fs::symlink(&file, &file).unwrap();
+        let error = issue_node(&node(dir, "KZ-75", "kz-75")).unwrap_err();
+        assert!(error.text.contains("look for") && error.text.contains(RECOVERY_PUBLIC), "{error}");
+        assert!(!dir.join("kz-75").exists(), "half of the keys were made");
     }
 
     #[test]

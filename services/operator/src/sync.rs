@@ -63,7 +63,7 @@ async fn status(way: &Way, output: Output) -> Outcome {
         if !link.alarm.is_empty() {
             output.note(&format!("ALARM {peer}: {}", line(&link.alarm)))?;
         }
-        if let Some(keys) = link.keys_lacking.filter(|keys| *keys > 0) {
+        if let Some(keys) = keys_lacking(link) {
             output.note(&format!(
                 "{peer} has given no wrap of {keys} keys of records that are held here; if it \
                  stays so: recovery.pub is not among its keys, or they were lost with a server"
@@ -91,6 +91,14 @@ async fn status(way: &Way, output: Output) -> Outcome {
     Ok(())
 }
 
+/// How many keys the peer has not given, in words; `None`: none is known to lack.
+fn keys_lacking(link: &pb::LinkStatus) -> Option<String> {
+    let at_least = link.keys_lacking_at_least.map(|keys| (keys, "at least "));
+    let known = link.keys_lacking.map(|keys| (keys, "")).or(at_least);
+    let (keys, words) = known.filter(|(keys, _)| *keys > 0)?;
+    Some(format!("{words}{keys}"))
+}
+
 /// The state of a link in words, as everywhere.
 fn state(link: &pb::LinkStatus) -> String {
     match (link.reason.is_empty(), link.since.as_ref()) {
@@ -111,9 +119,7 @@ fn links(status: &pb::SyncStatusResponse) -> Vec<Row> {
             (false, _) => "ALARM, see below",
             (true, false) => "look: adal sync explain",
             (true, true) if !link.clock.is_empty() => "its clock is wrong, see below",
-            (true, true) if link.keys_lacking.is_some_and(|keys| keys > 0) => {
-                "keys lack, see below"
-            }
+            (true, true) if keys_lacking(link).is_some() => "keys lack, see below",
             (true, true) => "",
         };
         vec![
@@ -142,6 +148,7 @@ fn logs(status: &pb::SyncStatusResponse) -> Vec<Row> {
             "clock_ahead_ms",
             "clock",
             "keys_lacking",
+            "keys_lacking_at_least",
         ];
         let mut row = row(status, link, log);
         row.retain(|(name, _)| !narrow.contains(name));
@@ -197,6 +204,7 @@ fn row(status: &pb::SyncStatusResponse, link: &pb::LinkStatus, log: &pb::LogSync
         ("clock_ahead_ms", Cell::difference(link.clock_ahead_ms)),
         ("clock", Cell::text(&link.clock)),
         ("keys_lacking", Cell::known(link.keys_lacking)),
+        ("keys_lacking_at_least", Cell::known(link.keys_lacking_at_least)),
         ("says", Cell::text(words(link, log))),
     ]
 }
@@ -321,6 +329,23 @@ mod tests {
         for part in ["10 min", "waits for adal.example/witness/kz-71", "complete", "ALARM"] {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
+    }
+
+    #[test]
+    fn keys_that_lack_are_said_also_while_they_are_still_looked_for() {
+        let link = |keys_lacking, keys_lacking_at_least| pb::LinkStatus {
+            keys_lacking,
+            keys_lacking_at_least,
+            ..pb::LinkStatus::default()
+        };
+        assert_eq!(keys_lacking(&link(Some(3), None)).as_deref(), Some("3"));
+        assert_eq!(keys_lacking(&link(None, Some(3))).as_deref(), Some("at least 3"));
+        let nothing = [(None, None), (Some(0), None), (None, Some(0))];
+        assert!(nothing.iter().all(|(known, least)| keys_lacking(&link(*known, *least)).is_none()));
+        let mut status = status();
+        status.links[0].keys_lacking_at_least = Some(3);
+        assert!(json(&rows(&status)[0]).contains("\"keys_lacking_at_least\":3"));
+        assert!(table(&links(&status)).contains("keys lack, see below"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Files of a case: taken in sealed, read back by who may open the record that names them.
 
+use std::time::Duration;
+
 use domain::contact::{AttachFile, FilePart};
 use domain::permission::{self, Actor};
 use domain::{Request, StreamKind};
@@ -8,6 +10,7 @@ use journal::{
     AttachmentError, AttachmentInfo, AttachmentReadError, AttachmentReader, AttachmentWriter,
 };
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 use tracing::error;
@@ -31,26 +34,57 @@ fn bound_to(stream: &StreamRef) -> Vec<u8> {
 }
 
 /// Takes in a file for a contact that exists, sealed with the contact's key as it comes. A command
-/// then names it.
+/// then names it. A caller that sends no byte for `idle` is given up, with what it sent.
 pub async fn store(
     office: &SharedOffice,
     actor: &Actor,
-    mut pieces: impl Stream<Item = Result<pb::StoreFileRequest, Status>> + Unpin,
+    pieces: impl Stream<Item = Result<pb::StoreFileRequest, Status>> + Unpin,
+    idle: Duration,
 ) -> Result<pb::StoreFileResponse, Status> {
     let asked = AttachFile { file: [0; 32], size: 0, personal: Some(FilePart::default()) };
     permission::check(actor, &office.code, &Request::from(asked))
         .map_err(|refusal| Fault::Refused { request: "attach_file", refusal })?;
-    let Some(first) = pieces.next().await.transpose()? else {
+    let mut pieces = Pieces { pieces, idle };
+    let Some(first) = pieces.next().await? else {
         return Err(errors::field("stream_id", "nothing was sent; name the contact"));
     };
     let stream = contact(office, &first.stream_id).await?;
     let mut incoming = Incoming::begin(office, stream).await?;
     incoming.add(office, first.data).await?;
-    while let Some(piece) = pieces.next().await.transpose()? {
-        incoming.add(office, piece.data).await?;
+    while let Some(piece) = pieces.next_bytes().await? {
+        incoming.add(office, piece).await?;
     }
     let AttachmentInfo { hash, size } = incoming.finish(office).await?;
     Ok(pb::StoreFileResponse { file: hash.to_vec(), size })
+}
+
+/// What a caller sends, as long as something comes.
+struct Pieces<S> {
+    pieces: S,
+    idle: Duration,
+}
+
+impl<S: Stream<Item = Result<pb::StoreFileRequest, Status>> + Unpin> Pieces<S> {
+    /// The next message; `None` behind the last.
+    async fn next(&mut self) -> Result<Option<pb::StoreFileRequest>, Status> {
+        self.until(Instant::now() + self.idle).await
+    }
+
+    /// The next bytes; `None` behind the last. Messages without any are no sign of life.
+    async fn next_bytes(&mut self) -> Result<Option<Vec<u8>>, Status> {
+        let end = Instant::now() + self.idle;
+        while let Some(piece) = self.until(end).await? {
+            if !piece.data.is_empty() {
+                return Ok(Some(piece.data));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn until(&mut self, end: Instant) -> Result<Option<pb::StoreFileRequest>, Status> {
+        let idle = |_| Status::from(Fault::Idle { limit: self.idle.as_secs() });
+        tokio::time::timeout_at(end, self.pieces.next()).await.map_err(idle)?.transpose()
+    }
 }
 
 /// The stream of a contact that is there.
@@ -222,3 +256,6 @@ fn unreadable(failure: &AttachmentReadError) -> Status {
         AttachmentReadError::Io { .. } => Status::internal("the file cannot be read"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::access::{AccessRequest, OpenRecords};
 use domain::ids::{EventId, PersonId};
@@ -36,17 +36,27 @@ const UNDER_WAY: u32 = 128;
 /// Bytes of these commands: a usual one has some hundred, the largest a megabyte. One more may have
 /// been received and wait for its turn.
 const UNDER_WAY_BYTES: u32 = 8 * 1024 * 1024;
+/// Longest wait for more of a file: twice as long as a piece of 64 KiB needs on 10 kbit/s.
+const UPLOAD_IDLE: Duration = Duration::from_secs(120);
 
 /// Serves [`CommandService`] for one office.
 #[derive(Clone)]
 pub struct Commands {
     office: SharedOffice,
+    /// Longest wait for more of a file.
+    upload_idle: Duration,
 }
 
 impl Commands {
     /// The service of `office`.
     pub fn new(office: SharedOffice) -> Commands {
-        Commands { office }
+        Commands { office, upload_idle: UPLOAD_IDLE }
+    }
+
+    /// One that waits for so long for more of a file.
+    #[cfg(test)]
+    pub(crate) fn with_upload_idle(office: SharedOffice, upload_idle: Duration) -> Commands {
+        Commands { office, upload_idle }
     }
 }
 
@@ -98,7 +108,8 @@ impl CommandService for Commands {
         let actor = actor(request.extensions(), &self.office)?;
         let span = tracing::info_span!("store file", office = %self.office.code);
         trace::adopt_call(&span, request.metadata());
-        let stored = attachments::store(&self.office, &actor, request.into_inner());
+        let (office, pieces) = (&self.office, request.into_inner());
+        let stored = attachments::store(office, &actor, pieces, self.upload_idle);
         stored.instrument(span).await.map(Response::new)
     }
 

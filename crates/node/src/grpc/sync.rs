@@ -11,6 +11,7 @@ use replication::{CosignatureKind, LogState, LogStatus, PeerClock, RefusalCode, 
 use wire::pb::operator::v1 as pb;
 
 use crate::alarms::{self, EvidenceLine};
+use crate::escrow::Lacking;
 use crate::grpc::instant;
 pub use crate::link::state::{LinkWord, State, state};
 use crate::link::state::{last_contact, read_only};
@@ -42,8 +43,8 @@ pub struct LinkLine {
     pub alarm: String,
     /// Its clock beside this office's, as it was last seen.
     pub clock: Option<PeerClock>,
-    /// Keys of which it is to give wraps and has not yet; `None`: not known.
-    pub keys_lacking: Option<u64>,
+    /// Keys of which it is to give wraps and has not yet; `None`: there is no recovery key.
+    pub keys_lacking: Option<Lacking>,
 }
 
 /// One log of a link.
@@ -122,7 +123,7 @@ fn line(office: &Office, peer: OfficeCode, info: LinkInfo, now: i64) -> LinkLine
         clock,
         peer_software: info.status.and_then(|status| status.peer_software).unwrap_or_default(),
         connects: info.connects,
-        keys_lacking: office.escrow.lacking(&office.journal, &peer),
+        keys_lacking: office.escrow.lacking(&office.journal.logs(), &peer),
         peer,
         logs,
     }
@@ -286,6 +287,10 @@ fn evidence_message(line: EvidenceLine) -> pb::EvidenceStatus {
 }
 
 fn link_message(line: LinkLine, now: i64) -> pb::LinkStatus {
+    let lacking = |at_least| {
+        let lacking = line.keys_lacking.filter(|lacking| lacking.at_least == at_least);
+        lacking.map(|lacking| lacking.keys)
+    };
     pb::LinkStatus {
         peer: line.peer.to_string(),
         state: line.state.word.text().to_owned(),
@@ -294,7 +299,8 @@ fn link_message(line: LinkLine, now: i64) -> pb::LinkStatus {
         clock_ahead_ms: line.clock.map(|clock| clock.ahead / 1_000),
         clock_within_ms: line.clock.map_or(0, |clock| clock.within.div_ceil(1_000)),
         clock: line.clock.map_or_else(String::new, |clock| peer_clock::words(&line.peer, &clock)),
-        keys_lacking: line.keys_lacking,
+        keys_lacking: lacking(false),
+        keys_lacking_at_least: lacking(true),
         since: line.state.since.map(instant),
         last_contact: line.last_contact.map(instant),
         last_error: line.last_error,

@@ -11,6 +11,7 @@ mod last;
 mod looks;
 mod previews;
 mod reading;
+mod storing;
 mod witness;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -18,8 +19,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use evidence::log::LogName;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesOrdered, Stream};
+use futures_util::stream::Stream;
 use futures_util::{FutureExt, StreamExt};
 use journal::Transaction;
 use replication::action::{
@@ -47,7 +47,8 @@ use crate::writer::Submitted;
 pub use attachments::Lane;
 pub use last::describe;
 use last::{outcome, settle};
-use reading::{arrival_spans, read_entries, sign};
+use reading::{arrival_spans, failure, read_entries, sign};
+use storing::Storing;
 pub use witness::{OTHER_VIEW, Round};
 
 /// How often the status that operators see is renewed while nothing happens.
@@ -139,13 +140,11 @@ enum Woken {
     Time,
 }
 
-type Storing = FuturesOrdered<BoxFuture<'static, Stored>>;
-
 impl Driver {
     /// Runs until the link has ended and the writer has answered what it submitted.
     pub async fn run(mut self) -> Ended {
         let mut outgoing: VecDeque<Frame> = VecDeque::new();
-        let mut storing: Storing = FuturesOrdered::new();
+        let mut storing = Storing::new();
         let ended = self.drive(&mut outgoing, &mut storing).await;
         if matches!(ended, Ended::Closed(_)) {
             self.publish();
@@ -332,13 +331,13 @@ impl Driver {
         let held = store::accepted(&self.office, &ask.log, ask.epoch).map(|head| head.size);
         let ticket = ask.ticket;
         if held != ask.replaces {
-            storing.push_back(Box::pin(async { Stored::Head(ticket, Err(Failure::OutOfStep)) }));
+            storing.push_write(async { Stored::Head(ticket, Err(Failure::OutOfStep)) });
             return Ok(());
         }
         let head = Head { at: ask.received_at, size: ask.size, root: ask.root, note: ask.note };
         let controls = vec![store::accept(&ask.log, ask.epoch, &head)];
         let submitted = self.submit(Transaction { controls, ..Transaction::default() }).await?;
-        storing.push_back(Box::pin(async { Stored::Head(ticket, outcome(submitted).await) }));
+        storing.push_write(async { Stored::Head(ticket, outcome(submitted).await) });
         Ok(())
     }
 
@@ -356,14 +355,14 @@ impl Driver {
         };
         let submitted = self.submit(transaction).await?;
         let attachments = self.office.attachments.clone();
-        storing.push_back(Box::pin(async move {
+        storing.push_write(async move {
             let outcome = outcome(submitted).await;
             if let Some((log, epoch, first, end)) = plain.filter(|_| outcome.is_ok()) {
                 attachments.passed(&log, epoch, first, end);
             }
             drop(spans); // the spans end when the records are durable
             Stored::Batch(ticket, outcome)
-        }));
+        });
         Ok(())
     }
 

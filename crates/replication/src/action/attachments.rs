@@ -5,6 +5,8 @@ use std::fmt;
 use evidence::hash::{Hash, hex};
 use evidence::log::LogName;
 
+use super::Failure;
+
 /// An attachment that a record names which is durable here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedAttachment {
@@ -48,6 +50,18 @@ pub struct OpenAttachment {
     pub ticket: AttachmentTicket,
     /// The attachment.
     pub named: NamedAttachment,
+}
+
+/// Why an attachment is not gone on with now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotOpened {
+    /// Another link stores it now. It is looked at again soon.
+    Busy,
+    /// The file with this hash is here, undamaged, and has so many bytes: the record names another
+    /// size. Told to the operator; others go on.
+    OtherSize(u64),
+    /// It cannot be looked at or stored.
+    Failed(Failure),
 }
 
 /// See [`AttachmentAsk::Keep`].

@@ -133,8 +133,8 @@ impl Follower {
         if matches!(self.phase, Phase::Stopped { .. }) {
             return Ok(());
         }
-        let cosignature = self.mirror_cosignature(now, q)?;
-        self.send_held(cosignature, q);
+        let line = self.mirror_cosignature(now, q)?;
+        self.send_held(line, q);
         if self.gaps.is_some() && self.commits.is_empty() {
             self.send_held(None, q);
         }

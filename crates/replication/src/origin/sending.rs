@@ -181,6 +181,11 @@ impl Origin {
             return Err(Violation::internal("a head was accepted that was not sent"));
         };
         head.answered = true;
+        let is_lined = self.lined.is_some_and(|lined| lined >= head.size);
+        if !is_lined && self.answered.iter().all(|answered| answered.size < head.size) {
+            self.answered.truncate(1);
+            self.answered.push(head.clone());
+        }
         self.accepted = Some(message.size);
         self.accepted_at = Some(now);
         self.progress_at = now.mono;
@@ -216,6 +221,9 @@ impl Origin {
         message: &Held,
         q: &mut Queue,
     ) -> Result<(), Violation> {
+        if message.cosigned.is_some_and(|of| of > message.size) {
+            return Err(Violation::internal("a head was co-signed below which not all is held"));
+        }
         if matches!(self.phase, Phase::Finished) && message.cosignature.is_some() {
             self.keep_line(message, q);
             return Ok(());
@@ -243,12 +251,14 @@ impl Origin {
         Ok(())
     }
 
-    /// Takes the mirror's line for the newest head; false if the position is not that of the head.
+    /// Takes the mirror's line for a head that may get one; false if the position is not that of
+    /// the newest head.
     fn keep_line(&mut self, message: &Held, q: &mut Queue) -> bool {
-        let Some(head) = self.head.as_ref().filter(|head| head.size == message.size) else {
-            return false;
+        let head = |size: u64| {
+            let heads = self.head.iter().chain(&self.answered);
+            heads.into_iter().find(move |head| head.size == size)
         };
-        if head.root != message.root {
+        if let Some(head) = head(message.size).filter(|head| head.root != message.root) {
             let text = format!(
                 "the {} records of {} that the other office stored do not lead to the signed \
                  head: its mirror is damaged",
@@ -258,14 +268,22 @@ impl Origin {
             self.stop(reason, q);
             return false;
         }
-        if let (Some(line), Some(key)) = (&message.cosignature, &self.peer.mirror) {
-            let stored = &mut self.stored_mirror;
-            match keep(&self.id, head, line, key, CosignatureKind::Mirror, stored) {
-                Ok((_, action)) => action.into_iter().for_each(|a| q.push(a)),
-                Err(reason) => self.stop(reason, q),
+        let of = message.cosigned.unwrap_or(message.size);
+        if let (Some(line), Some(head)) = (&message.cosignature, head(of).cloned()) {
+            self.lined = Some(of);
+            self.answered.retain(|head| head.size > of);
+            if let Some(key) = &self.peer.mirror {
+                let stored = &mut self.stored_mirror;
+                match keep(&self.id, &head, line, key, CosignatureKind::Mirror, stored) {
+                    Ok((_, action)) => action.into_iter().for_each(|a| q.push(a)),
+                    Err(reason) => {
+                        self.stop(reason, q);
+                        return true;
+                    }
+                }
             }
         }
-        true
+        self.head.as_ref().is_some_and(|head| head.size == message.size)
     }
 }
 

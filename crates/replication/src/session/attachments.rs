@@ -1,9 +1,10 @@
 //! Attachments: what the driver tells and answers.
 
+use evidence::hash::Hash;
 use evidence::log::LogName;
 
 use super::Session;
-use crate::action::{AttachmentTicket, Failure, Kept, NamedAttachment};
+use crate::action::{AttachmentTicket, Failure, Kept, NamedAttachment, NotOpened};
 use crate::message::{AttachmentMessage, AttachmentWanted};
 use crate::now::Now;
 use crate::queue::Violation;
@@ -26,6 +27,12 @@ impl Session {
         }
     }
 
+    /// Whether this attachment need not be told: it waits already, or is on its way.
+    #[must_use]
+    pub fn knows_attachment(&self, hash: &Hash, size: u64) -> bool {
+        self.lane.knows(hash, size)
+    }
+
     /// Every attachment that the first `records` of a mirrored log name is durable here, and of the
     /// others it is not known; in place of what was told before. A mirror of which nothing is told
     /// counts as complete when the session begins. Beyond that no head is co-signed as a mirror's,
@@ -45,7 +52,7 @@ impl Session {
         &mut self,
         now: Now,
         ticket: AttachmentTicket,
-        answer: Result<u64, Failure>,
+        answer: Result<u64, NotOpened>,
     ) {
         if !self.is_closed() {
             self.lane.opened(now, &ticket, answer, &mut self.queue);

@@ -6,7 +6,9 @@ use super::Session;
 use super::hello::{check_hello, clean};
 use crate::action::{Action, Close, Greeted, Party};
 use crate::limits::PEER_TEXT;
-use crate::message::{ATTACHMENTS, Hello, KEYS, Message, PREVIEWS, RefusalCode, Refused};
+use crate::message::{
+    ATTACHMENTS, EARLIER_LINES, Hello, KEYS, Message, PREVIEWS, RefusalCode, Refused,
+};
 use crate::now::Now;
 use crate::queue::{LogId, Reason, Violation};
 
@@ -81,12 +83,15 @@ impl Session {
         self.queue.push(Action::Greeted(greeted.clone()));
         self.greeted = Some(greeted);
         self.relay.greet(&hello);
-        self.keys.greet(hello.features.iter().any(|feature| feature == KEYS));
-        self.lane.greet(hello.features.iter().any(|feature| feature == ATTACHMENTS));
-        let awaits = self.lane.understood();
-        self.followers.iter_mut().for_each(|follower| follower.await_attachments(awaits));
-        let previews = hello.features.iter().any(|feature| feature == PREVIEWS);
-        self.origins.iter_mut().for_each(|origin| origin.greet_previews(previews));
+        let understands = |feature: &str| hello.features.iter().any(|said| said == feature);
+        self.keys.greet(understands(KEYS));
+        self.lane.greet(understands(ATTACHMENTS));
+        for follower in &mut self.followers {
+            follower.greet(understands(ATTACHMENTS), understands(EARLIER_LINES));
+        }
+        for origin in &mut self.origins {
+            origin.greet_previews(understands(PREVIEWS));
+        }
         self.tell_offer(&hello);
         self.recall(hello)
     }

@@ -130,6 +130,7 @@ fn every_kind(dice: &mut Dice) -> Vec<m::Message> {
             size,
             root: hash_of(dice),
             cosignature: maybe(dice),
+            cosigned: (dice.below(2) == 0).then(|| dice.next()),
         }),
         m::Message::Refused(m::Refused {
             log: (dice.below(2) == 0).then_some(log),

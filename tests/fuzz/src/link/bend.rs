@@ -194,7 +194,8 @@ pub fn invent(script: &mut Script<'_>) -> Message {
         }
         2 => {
             let cosignature = (script.byte() < 128).then(|| script.line(""));
-            Message::Held(Held { log: name, epoch, size, root, cosignature })
+            let cosigned = (script.byte() < 64).then_some(old);
+            Message::Held(Held { log: name, epoch, size, root, cosignature, cosigned })
         }
         3 => {
             let cosignature = script.line("");

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use evidence::hash::{Hash, sha256};
 use evidence::log::LogName;
-use replication::action::{AttachmentAsk, Kept, NamedAttachment};
+use replication::action::{AttachmentAsk, Kept, NamedAttachment, NotOpened};
 use replication::limits::PIECE;
 use replication::{AttachmentMessage, Failure, Now, Session};
 
@@ -58,7 +58,8 @@ impl Files {
                     true => ask.named.size,
                     false => self.incoming.get(&hash).map_or(0, |part| part.len() as u64),
                 };
-                session.attachment_opened(now, ask.ticket, works.map(|()| here));
+                let answer = works.map(|()| here).map_err(NotOpened::Failed);
+                session.attachment_opened(now, ask.ticket, answer);
             }
             AttachmentAsk::Keep(ask) => {
                 let answer = works.map(|()| self.keep(ask.hash, &ask.bytes, ask.last));

@@ -10,7 +10,7 @@ use evidence::log::LogName;
 use futures_util::future;
 use journal::{AttachmentError, AttachmentInfo, AttachmentWriter, Journal, MissingAttachments};
 use replication::action::{
-    AttachmentAsk, AttachmentTicket, Failure, KeepPiece, Kept, OpenAttachment, ReadPiece,
+    AttachmentAsk, AttachmentTicket, Failure, KeepPiece, Kept, NotOpened, OpenAttachment, ReadPiece,
 };
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -29,6 +29,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// An attachment of which a part is here.
 struct Partial {
     hash: Hash,
+    size: u64,
     /// `None`: it is here already.
     writer: Option<AttachmentWriter>,
     _claim: Claim,
@@ -38,7 +39,7 @@ struct Partial {
 pub enum Done {
     Looked,
     LookedInVain,
-    Opened(AttachmentTicket, Result<u64, Failure>),
+    Opened(AttachmentTicket, Result<u64, NotOpened>),
     Kept(AttachmentTicket, Result<Kept, Failure>),
     Read(AttachmentTicket, Option<Vec<u8>>),
 }
@@ -146,7 +147,8 @@ impl Driver {
             for info in may_lack(&self.office, &logs) {
                 let complete = attachments.complete(&info.log, info.epoch);
                 self.session.attachments_complete(now, &info.log, info.epoch, complete);
-                let missing = attachments.missing(&info.log, info.epoch);
+                let knows = |hash: &Hash, size| self.session.knows_attachment(hash, size);
+                let missing = attachments.missing(&info.log, info.epoch, knows);
                 self.session.attachments_missing(now, missing);
             }
         }
@@ -158,6 +160,10 @@ impl Driver {
     pub(super) fn ask_attachment(&mut self, ask: AttachmentAsk) {
         match ask {
             AttachmentAsk::Trouble(trouble) => {
+                let is_new = self.office.attachments.did_not_come(&trouble.named);
+                if !is_new {
+                    return; // told before
+                }
                 error!(peer = %self.peer, log = %trouble.named.log, text = trouble.text,
                     "an attachment did not come");
             }
@@ -206,10 +212,10 @@ async fn work(
             let expected = AttachmentInfo { hash: named.hash, size: named.size };
             let attachments = office.attachments.clone();
             let work = move |journal: &Journal| open(journal, &attachments, expected);
-            let opened = office.journal.on_thread(work).await.unwrap_or(Err(Failure::Internal));
-            let (partial, answer) = match opened {
+            let stopped = Err(NotOpened::Failed(Failure::Internal));
+            let (partial, answer) = match office.journal.on_thread(work).await.unwrap_or(stopped) {
                 Ok((partial, here)) => (Some(partial), Ok(here)),
-                Err(failure) => (None, Err(failure)),
+                Err(why) => (None, Err(why)),
             };
             (partial, Done::Opened(ticket, answer))
         }
@@ -217,6 +223,7 @@ async fn work(
             let Some(partial) = partial.filter(|partial| partial.hash == hash) else {
                 return (None, Done::Kept(ticket, Err(Failure::OutOfStep)));
             };
+            let size = partial.size;
             let work = move |_: &Journal| keep(partial, &bytes, last);
             let kept = office.journal.on_thread(work).await.unwrap_or(Err(Failure::Internal));
             let (partial, answer) = match kept {
@@ -225,7 +232,7 @@ async fn work(
             };
             if answer == Ok(Kept::Whole) {
                 info!(hash = evidence::hash::hex(&hash[..4]), "an attachment is here");
-                office.attachments.arrived(&hash);
+                office.attachments.arrived(&hash, size);
             }
             (partial, Done::Kept(ticket, answer))
         }
@@ -251,19 +258,39 @@ fn open(
     journal: &Journal,
     attachments: &Attachments,
     expected: AttachmentInfo,
-) -> Result<(Partial, u64), Failure> {
-    let hash = expected.hash;
-    let claim = attachments.claim(hash).ok_or(Failure::Internal)?;
+) -> Result<(Partial, u64), NotOpened> {
+    let AttachmentInfo { hash, size } = expected;
+    let claim = attachments.claim(hash).ok_or(NotOpened::Busy)?;
     let whole = journal.attachment(&hash).map_err(|error| {
         error!(error = chain(&error), "look for an attachment");
-        Failure::Internal
+        NotOpened::Failed(Failure::Internal)
     })?;
-    if whole == Some(expected) {
-        return Ok((Partial { hash, writer: None, _claim: claim }, expected.size));
+    match whole {
+        Some(whole) if whole == expected => {
+            return Ok((Partial { hash, size, writer: None, _claim: claim }, size));
+        }
+        // Damaged it is another size too, and comes anew.
+        Some(other) if is_undamaged(journal, &hash) => {
+            return Err(NotOpened::OtherSize(other.size));
+        }
+        _ => {}
     }
-    let writer = journal.resume_attachment(expected).map_err(|error| failure(&error))?;
+    let writer = journal.resume_attachment(expected);
+    let writer = writer.map_err(|error| NotOpened::Failed(failure(&error)))?;
     let here = writer.size();
-    Ok((Partial { hash, writer: Some(writer), _claim: claim }, here))
+    Ok((Partial { hash, size, writer: Some(writer), _claim: claim }, here))
+}
+
+/// Whether an attachment that is here has the bytes of its name.
+fn is_undamaged(journal: &Journal, hash: &Hash) -> bool {
+    let Ok(Some(mut reader)) = journal.read_attachment(hash) else { return false };
+    loop {
+        match reader.next_chunk() {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
 }
 
 /// Adds a piece; with the last one the attachment gets its name, or is dropped.

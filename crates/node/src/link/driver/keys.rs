@@ -1,7 +1,6 @@
 //! Wraps of keys: asking for them, giving and keeping them.
 
 use evidence::log::LogName;
-use futures_util::FutureExt;
 use replication::{Failure, KeepKeys, ReadKeys};
 
 use super::{Driver, Stored, Storing};
@@ -18,7 +17,7 @@ impl Driver {
         }
     }
 
-    /// Wrapping takes time: it is done where others may wait.
+    /// Wrapping takes time: nothing else waits for it.
     pub(super) fn read_keys(&self, ask: ReadKeys, storing: &mut Storing) {
         let (office, peer) = (self.office.clone(), self.peer.clone());
         let ReadKeys { ticket, ids } = ask;
@@ -27,7 +26,7 @@ impl Driver {
             let read = move |_: &journal::Journal| at.escrow.read(&at.vault, &peer, &ids);
             Stored::KeysRead(ticket, office.journal.on_thread(read).await.unwrap_or_default())
         };
-        storing.push_back(reading.boxed());
+        storing.push_keys(reading);
     }
 
     pub(super) fn keep_keys(&self, ask: KeepKeys, storing: &mut Storing) {
@@ -39,6 +38,6 @@ impl Driver {
             let kept = office.journal.on_thread(keep).await;
             Stored::KeysKept(ticket, kept.unwrap_or(Err(Failure::Internal)))
         };
-        storing.push_back(keeping.boxed());
+        storing.push_keys(keeping);
     }
 }

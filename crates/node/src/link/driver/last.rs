@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesOrdered;
 use journal::{CommitError, ReadError};
 use replication::action::Failure;
 use tonic::Status;
@@ -51,14 +49,11 @@ impl Driver {
     }
 }
 
-/// Waits until the writer has answered everything that a link submitted.
-pub(super) async fn settle<T>(
-    peer: &domain::OfficeCode,
-    mut storing: FuturesOrdered<BoxFuture<'static, T>>,
-) {
+/// Waits until everything that a link submitted is answered.
+pub(super) async fn settle<T>(peer: &domain::OfficeCode, mut storing: Storing<T>) {
     let left = async { while storing.next().await.is_some() {} };
     if tokio::time::timeout(STORING_LIMIT, left).await.is_err() {
-        warn!(%peer, left = storing.len(), "the writer still has records of a link that ended");
+        warn!(%peer, left = storing.len(), "the disk still has work of a link that ended");
     }
 }
 

@@ -212,8 +212,8 @@ async fn a_link_that_is_replaced_is_not_live_and_a_stopping_one_says_goodbye() {
 #[tokio::test]
 async fn a_link_ends_after_the_writer_has_answered() {
     let (answer, answered) = oneshot::channel();
-    let mut storing: FuturesOrdered<BoxFuture<'static, ()>> = FuturesOrdered::new();
-    storing.push_back(Box::pin(async move { answered.await.unwrap() }));
+    let mut storing: Storing<()> = Storing::new();
+    storing.push_write(async move { answered.await.unwrap() });
     let peer = "KZ".parse().unwrap();
     let ending = settle(&peer, storing);
     tokio::pin!(ending);

@@ -158,13 +158,13 @@ impl Driver {
         let held = store::witnessed(&self.office, &ask.log, ask.epoch).map(|head| head.size);
         let ticket = ask.ticket;
         if held != ask.replaces {
-            storing.push_back(Box::pin(async { Stored::Witness(ticket, Err(Failure::OutOfStep)) }));
+            storing.push_write(async { Stored::Witness(ticket, Err(Failure::OutOfStep)) });
             return Ok(());
         }
         let head = Head { at: ask.received_at, size: ask.size, root: ask.root, note: ask.note };
         let controls = vec![store::witness(&ask.log, ask.epoch, &head)];
         let submitted = self.submit(Transaction { controls, ..Transaction::default() }).await?;
-        storing.push_back(Box::pin(async { Stored::Witness(ticket, outcome(submitted).await) }));
+        storing.push_write(async { Stored::Witness(ticket, outcome(submitted).await) });
         Ok(())
     }
 

@@ -145,3 +145,25 @@ async fn only_what_may_lack_attachments_is_looked_through() {
     drop(claim);
     assert!(attachments.claim([1; 32]).is_some());
 }
+
+#[tokio::test]
+async fn of_one_hash_the_size_that_is_here_is_told_and_damage_is_mended() {
+    let centre = testing::desk("KZ").await;
+    attach(&centre, 1, &[content(1, 700)]).await;
+    let hash = sha256(&content(1, 700));
+    let attachments = centre.office.attachments.clone();
+    let opened = async |size| {
+        let (attachments, expected) = (attachments.clone(), AttachmentInfo { hash, size });
+        let work = move |journal: &Journal| open(journal, &attachments, expected).map(|(_, at)| at);
+        centre.office.journal.on_thread(work).await.unwrap()
+    };
+    assert_eq!(opened(700).await, Ok(700));
+    assert_eq!(opened(701).await, Err(NotOpened::OtherSize(700)), "the record is wrong");
+    let claim = attachments.claim(hash).unwrap();
+    assert_eq!(opened(700).await, Err(NotOpened::Busy));
+    drop(claim);
+    let name = evidence::hash::hex(&hash);
+    let folder = centre.dir.path().join("data/journal/attachments").join(&name[..2]);
+    fs::write(folder.join(&name), &content(1, 700)[..600]).unwrap();
+    assert_eq!(opened(700).await, Ok(0), "a file that lost its end comes anew");
+}
