@@ -8,9 +8,11 @@ use common::{Memory, config, small};
 use evidence::checkpoint::Checkpoint;
 use evidence::hash::Hash;
 use evidence::log::{LogName, origin};
-use evidence::merkle::{ProofError, consistency_proof, empty_root, root_at};
-use evidence::record::{Record, RecordError};
-use evidence::verify::{AdmitError, HeadError, MAX_BATCH, VerifiedBatch, admit, check_head};
+use evidence::merkle::{ProofError, consistency_proof, empty_root, inclusion_proof, root_at};
+use evidence::record::{Record, RecordError, Urgency};
+use evidence::verify::{
+    AdmitError, HeadError, MAX_BATCH, VerifiedBatch, admit, check_head, check_preview,
+};
 use proptest::prelude::*;
 
 /// A writer with its records and its tree.
@@ -209,5 +211,45 @@ proptest! {
         });
         hit.unwrap()[at] ^= 1 << bit;
         prop_assert!(writer.send_bytes(4, 4, records, 12).is_err());
+    }
+}
+
+/// Only an urgent record of this very place, proved by the head, is shown ahead of the others.
+#[test]
+fn a_preview_is_urgent_proved_and_in_its_place() {
+    let log = LogName::new("kz-75").unwrap();
+    let record = |seq: u64, text: &str| {
+        let mut draft = small("kz-75", seq, text.as_bytes());
+        draft.header.urgency = if seq == 4 { Urgency::Urgent } else { Urgency::Normal };
+        draft.into_record().unwrap()
+    };
+    let records: Vec<Record> = (0..9).map(|seq| record(seq, "a")).collect();
+    let tree = Memory::of(records.iter().map(Record::leaf_hash));
+    let origin = origin("adal.example", &log, 1);
+    let head = Checkpoint { origin, size: 7, root: root_at(&tree, 7).unwrap() };
+    let proof = |seq| inclusion_proof(&tree, seq, 7).unwrap();
+    let show = |seq, bytes: &[u8], proof: &[Hash]| {
+        check_preview(&log, 1, seq, bytes.to_vec(), &head, proof)
+    };
+    let urgent = records[4].bytes();
+    assert_eq!(show(4, urgent, &proof(4)).unwrap().bytes(), urgent);
+
+    let normal = show(3, records[3].bytes(), &proof(3)).unwrap_err();
+    assert_eq!(normal, AdmitError::NotUrgent { seq: 3 });
+    assert_eq!(show(5, urgent, &proof(5)).unwrap_err(), misplaced(5, "seq"));
+    let beyond = AdmitError::BeyondHead { end: 8, head: 7 };
+    assert_eq!(show(7, records[7].bytes(), &[]).unwrap_err(), beyond);
+    let unproved = |shown: Result<Record, AdmitError>| {
+        assert!(matches!(shown.unwrap_err(), AdmitError::Unproved(_)));
+    };
+    unproved(show(4, record(4, "b").bytes(), &proof(4)));
+    unproved(show(4, urgent, &proof(3)));
+    unproved(show(4, urgent, &[]));
+    let cut = show(4, &urgent[..urgent.len() - 1], &proof(4)).unwrap_err();
+    assert!(matches!(cut, AdmitError::Record { seq: 4, .. }));
+    for (name, epoch) in [("kz-27", 1), ("kz-75", 2)] {
+        let name = LogName::new(name).unwrap();
+        let foreign = check_preview(&name, epoch, 4, urgent.to_vec(), &head, &proof(4));
+        assert_eq!(foreign.unwrap_err(), AdmitError::ForeignHead);
     }
 }

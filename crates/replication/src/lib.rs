@@ -61,8 +61,7 @@ pub use message::{
     ATTACHMENTS, AttachmentAbsent, AttachmentMessage, AttachmentPiece, AttachmentWanted, Cosigned,
     EARLIER_LINES, Entries, Head, HeadAccepted, Held, Hello, Holding, KEYS, KeyWrap, Keys,
     KeysWanted, MEMORY, Message, PREVIEWS, PROTOCOL, Preview, RETURN, RefusalCode, Refused, Return,
-    Role, WITNESS,
-    Witness, Witnessed, WitnessedHead,
+    Role, WITNESS, Witness, Witnessed, WitnessedHead,
 };
 pub use now::Now;
 pub use origin::OwnLog;

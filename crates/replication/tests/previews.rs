@@ -6,9 +6,10 @@ mod support;
 use std::collections::BTreeSet;
 
 use evidence::merkle::inclusion_proof;
-use replication::{Action, Close, Message, PREVIEWS, Preview, RefusalCode, Role};
+use replication::{Action, Close, Limits, Message, PREVIEWS, Preview, RefusalCode, Role};
 use support::bench::{Bench, LOG, at_ten, centre, entries_of, head_of, holding, region, writer};
 use support::office::Stored;
+use support::world::limits;
 use support::{is_urgent, name, record};
 
 const SECOND: u64 = 1_000_000;
@@ -35,10 +36,14 @@ const STEP: u64 = SECOND / 20;
 
 impl Pair {
     fn new(records: u64, rate: usize, understands: bool) -> Pair {
-        let region = Bench::new(writer(region(records, 0)), "KZ");
+        Pair::with(records, rate, understands, &limits())
+    }
+
+    fn with(records: u64, rate: usize, understands: bool, limits: &Limits) -> Pair {
+        let region = Bench::with(writer(region(records, 0)), "KZ", limits);
         Pair {
             region,
-            centre: Bench::centre(centre()),
+            centre: Bench::with(centre(), "KZ-75", limits),
             rate,
             carried: 0,
             heard: [0, 0],
@@ -140,6 +145,26 @@ fn an_urgent_record_is_shown_before_its_turn_and_held_in_it() {
     let distinct: BTreeSet<u64> = shown.iter().copied().collect();
     assert_eq!(shown.len(), distinct.len(), "each once");
     assert!(pair.is_sound());
+}
+
+/// On a line that needs longer than a heartbeat a head is due as soon as the last was answered.
+#[test]
+fn heads_that_are_always_due_leave_room() {
+    let heartbeat = SECOND / 2;
+    let often = Limits { heartbeat, head_interval: heartbeat, ..limits() };
+    for grows in [false, true] {
+        let mut pair = Pair::with(1_000, 2_000, true, &often);
+        for n in 0..100 {
+            if grows {
+                pair.append(n);
+            }
+            pair.pass(SECOND / 5);
+        }
+        let new = pair.append(49);
+        pair.pass(20 * SECOND);
+        assert!(pair.shown().contains(&new), "{grows}: {:?}", pair.shown());
+        assert!(pair.is_sound());
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A TCP link that can be cut, silenced, delayed and mended: what lies between two offices, without
-//! root rights.
+//! A TCP link that can be cut, silenced, delayed, slowed and mended: what lies between two offices,
+//! without root rights.
 
 use std::collections::VecDeque;
 use std::io;
@@ -38,6 +38,8 @@ struct Way {
     answering: Option<usize>,
     /// Time that each piece needs, in each direction.
     delay: Duration,
+    /// Bytes of one direction a second; `None`: as they come.
+    rate: Option<u32>,
     /// Time after which a connection is cut, however busy it is.
     life: Option<Duration>,
 }
@@ -154,6 +156,12 @@ impl LinkProxy {
         self.shared.way().delay = delay;
     }
 
+    /// Everything that is read from now on passes at so many bytes a second in each direction;
+    /// `None`: as it comes.
+    pub fn rate(&self, bytes: Option<u32>) {
+        self.shared.way().rate = bytes.map(|bytes| bytes.max(1));
+    }
+
     /// Connections made from now on are cut after this time, however busy they are, as some proxies
     /// and firewalls do.
     pub fn cut_after(&self, life: Duration) {
@@ -209,6 +217,8 @@ async fn copy(
     let mut state = shared.state.subscribe();
     let mut buffer = vec![0; BUFFER];
     let mut waiting = OnTheWay::new();
+    // When the line has taken in what was read so far.
+    let mut free_at = Instant::now();
     let mut ended = false;
     while !ended || !waiting.is_empty() {
         passable(&mut state).await?;
@@ -227,8 +237,10 @@ async fn copy(
             }
             Some(0) => ended = true,
             Some(read) => {
-                let due = Instant::now() + shared.way().delay;
-                waiting.push_back((due, buffer[..read].to_vec()));
+                let Way { delay, rate, .. } = *shared.way();
+                let takes = rate.map_or(0.0, |rate| read as f64 / f64::from(rate));
+                free_at = free_at.max(Instant::now()) + Duration::from_secs_f64(takes);
+                waiting.push_back((free_at + delay, buffer[..read].to_vec()));
             }
         }
     }
@@ -334,6 +346,21 @@ mod tests {
         let mut heard = [0; 3];
         caller.read_exact(&mut heard).await.unwrap();
         assert_eq!(&heard, b"abc");
+        assert!(began.elapsed() >= Duration::from_millis(100), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_slow_link_passes_so_many_bytes_a_second() {
+        let link = echo().await;
+        link.rate(Some(100));
+        let mut caller = TcpStream::connect(link.address()).await.unwrap();
+        let began = Instant::now();
+        for byte in b"abcdefghij" {
+            caller.write_all(&[*byte]).await.unwrap();
+        }
+        let mut heard = [0; 10];
+        caller.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"abcdefghij");
         assert!(began.elapsed() >= Duration::from_millis(100), "{:?}", began.elapsed());
     }
 

@@ -137,13 +137,7 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
             cosignature: held.cosignature,
             cosigned: held.cosigned,
         }),
-        Kind::Refused(refused) => m::Message::Refused(m::Refused {
-            log: refused.log.as_deref().map(|name| log(name, "refused.log")).transpose()?,
-            epoch: refused.epoch,
-            code: decode_code(refused.code()),
-            text: refused.text,
-            note: refused.note,
-        }),
+        Kind::Refused(refused) => m::Message::Refused(decode_refused(refused)?),
         Kind::Witness(witness) => m::Message::Witness(m::Witness {
             log: log(&witness.log, "witness.log")?,
             epoch: witness.epoch,
@@ -174,6 +168,16 @@ pub fn decode_frame(frame: pb::Frame) -> Result<m::Message, FrameError> {
         Kind::Preview(message) => preview::decode(message)?,
         Kind::Ping(ping) => m::Message::Ping { nonce: ping.nonce },
         Kind::Pong(pong) => m::Message::Pong { nonce: pong.nonce },
+    })
+}
+
+fn decode_refused(refused: pb::Refused) -> Result<m::Refused, FrameError> {
+    Ok(m::Refused {
+        log: refused.log.as_deref().map(|name| log(name, "refused.log")).transpose()?,
+        epoch: refused.epoch,
+        code: decode_code(refused.code()),
+        text: refused.text,
+        note: refused.note,
     })
 }
 

@@ -72,7 +72,7 @@ async fn status(way: &Way, output: Output) -> Outcome {
         let ahead: u64 = link.logs.iter().map(|log| log.previews).sum();
         if ahead > 0 {
             output.note(&format!(
-                "{peer} shows {ahead} urgent records ahead of its backlog: adal sync previews"
+                "{peer}: urgent records shown ahead of the backlog: {ahead} (adal sync previews)"
             ))?;
         }
         for log in link.logs.iter().filter(|log| !log.refused.is_empty()) {

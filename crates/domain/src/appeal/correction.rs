@@ -130,7 +130,7 @@ fn check_dates(field: Field, state: &AppealState, request: &CorrectAppeal) -> Re
 mod tests {
     use super::*;
     use crate::appeal::testing::{registered, triage, worked};
-    use crate::appeal::{AppealFact, AppealPhase, CorrectionPart};
+    use crate::appeal::{AppealFact, AppealPhase, CorrectionPart, TriageAppeal};
     use crate::state::fold;
     use crate::testing::{Desk, code};
 
@@ -147,6 +147,23 @@ mod tests {
 
     fn state(history: &[Fact]) -> AppealState {
         fold(history)
+    }
+
+    #[test]
+    fn what_people_must_see_first_is_urgent() {
+        let desk = Desk::region();
+        let history = registered(&desk);
+        assert!(history.iter().all(|fact| !fact.is_urgent()));
+        for (urgency, is_urgent) in [("urgent", true), ("normal", false)] {
+            let request = TriageAppeal { urgency: code(urgency), ..triage(false, false) };
+            let triaged = desk.accepts(&history, request).own().to_vec();
+            assert_eq!(triaged[0].is_urgent(), is_urgent, "{urgency}");
+            let history = [history.clone(), triaged].concat();
+            let other = if is_urgent { "normal" } else { "urgent" };
+            let corrected = |field, after| desk.accepts(&history, correct(field, after));
+            assert_eq!(corrected("urgency", other).own()[0].is_urgent(), !is_urgent, "{other}");
+            assert!(!corrected("severity", "high").own()[0].is_urgent());
+        }
     }
 
     #[track_caller]

@@ -163,6 +163,7 @@ mod tests {
         let (target, facts) = &decision.streams[2];
         assert_eq!(target.id, DispatchId::of(directive(), &office("KZ-75")).uuid());
         assert!(matches!(&facts[0], Fact::Dispatch(fact) if fact.type_name() == "dispatch.issued"));
+        assert!(facts[0].is_urgent() && !decision.own()[0].is_urgent());
         desk.refuses(decision.own(), issue(), RefusalCode::AlreadyExists, None);
     }
 

@@ -47,7 +47,7 @@ use crate::writer::Submitted;
 pub use attachments::Lane;
 pub use last::describe;
 use last::{outcome, settle};
-use reading::{arrival_spans, failure, read_entries, sign};
+use reading::{arrival_spans, read_entries, sign};
 use storing::Storing;
 pub use witness::{OTHER_VIEW, Round};
 

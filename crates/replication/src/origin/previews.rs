@@ -2,7 +2,7 @@
 
 use evidence::merkle::MAX_PROOF;
 
-use super::Origin;
+use super::{Origin, SentHead};
 use crate::action::{Action, FindUrgent, PreviewAsk, PreviewRead, PreviewTicket, ReadPreview};
 use crate::limits::PREVIEW_BYTES;
 use crate::message::{Message, Preview};
@@ -15,10 +15,12 @@ impl Origin {
         self.previews.greet(understood);
     }
 
-    /// Size of the head that the follower accepted, if none is newer.
+    /// Size of the head that the follower accepted, if none is newer; one that was sent again
+    /// counts, whether it was answered again or not.
     fn settled_head(&self) -> Option<u64> {
         let busy = self.signing.is_some() || self.reading.is_some();
-        let head = self.head.as_ref().filter(|head| head.answered && !busy);
+        let is_settled = |head: &&SentHead| head.answered || self.accepted == Some(head.size);
+        let head = self.head.as_ref().filter(|_| !busy).filter(is_settled);
         head.map(|head| head.size)
     }
 

@@ -135,19 +135,18 @@ impl Session {
         self.settle(now, outcome);
     }
 
-    /// Sends the heads that are due, then lets the logs read in turn, so that a long backlog of
-    /// one does not keep the others waiting.
+    /// Shows what is urgent and sends the heads that are due, then lets the logs read in turn, so
+    /// that a long backlog of one does not keep the others waiting.
     pub(super) fn pump(&mut self, now: Now) {
         if self.greeted.is_none() || self.is_closed() {
             return;
         }
         for origin in &mut self.origins {
+            // Before the next head: on a slow line one is due as soon as the last is answered.
+            origin.preview(now, &mut self.queue);
             if origin.head_due().is_some_and(|at| at <= now.mono) {
                 origin.send_head(now, &mut self.queue);
             }
-        }
-        for origin in &mut self.origins {
-            origin.preview(now, &mut self.queue);
         }
         let count = self.origins.len();
         let mut reading = self.origins.iter().filter(|o| o.reading()).count();

@@ -5,8 +5,8 @@ use evidence::checkpoint::Checkpoint;
 use evidence::log::origin;
 use evidence::merkle::consistency_proof;
 use replication::{
-    Action, Close, Entries, Fault, Head, Held, Hello, Holding, LogState, Message, PROTOCOL, Party,
-    RefusalCode, Role, Session,
+    Action, Close, Entries, Fault, Head, Held, Hello, Holding, Limits, LogState, Message, PROTOCOL,
+    Party, RefusalCode, Role, Session,
 };
 
 use super::office::{Office, Stored, log_signer};
@@ -32,7 +32,11 @@ impl Bench {
     }
 
     pub fn new(office: Office, peer: &str) -> Bench {
-        let session = Session::new(office.config(peer, &limits()), at(1)).unwrap();
+        Bench::with(office, peer, &limits())
+    }
+
+    pub fn with(office: Office, peer: &str, limits: &Limits) -> Bench {
+        let session = Session::new(office.config(peer, limits), at(1)).unwrap();
         let mut bench =
             Bench { office, session, sent: vec![], faults: vec![], close: None, now: 1 };
         bench.settle();

@@ -71,6 +71,19 @@ fn of_witnesses(dice: &mut Dice) -> Vec<m::Message> {
     ]
 }
 
+/// An urgent record.
+fn preview(dice: &mut Dice) -> m::Message {
+    let bytes = dice.below(600);
+    m::Message::Preview(m::Preview {
+        log: name(dice),
+        epoch: dice.next() as u32,
+        seq: dice.next(),
+        head_size: dice.next(),
+        record: dice.bytes(bytes),
+        proof: hashes(dice),
+    })
+}
+
 /// What is said of attachments.
 fn of_attachments(dice: &mut Dice) -> [m::Message; 3] {
     let (hash, offset) = (hash_of(dice), dice.next());
@@ -92,6 +105,7 @@ fn every_kind(dice: &mut Dice) -> Vec<m::Message> {
     let (log, epoch, size) = (name(dice), dice.next() as u32, dice.next());
     let mut messages = of_witnesses(dice);
     messages.extend(of_attachments(dice));
+    messages.push(preview(dice));
     messages.extend([
         m::Message::Hello(m::Hello {
             protocol: m::PROTOCOL,

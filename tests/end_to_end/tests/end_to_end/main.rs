@@ -16,6 +16,7 @@ mod import;
 mod kills;
 mod link_cut;
 mod operator_tool;
+mod previews;
 mod python_client;
 mod records_travel;
 mod reseed;

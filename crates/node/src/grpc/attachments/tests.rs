@@ -21,6 +21,7 @@ fn piece(stream_id: &str, data: Vec<u8>) -> pb::StoreFileRequest {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods)] // a test has no supervisor
 async fn a_caller_that_sends_nothing_more_holds_nothing() {
     let desk = desk("KZ-75").await;
     let (id, fact) = contact(1);
