@@ -30,8 +30,9 @@ use crate::project::chain;
 const SILENCE: Duration = Duration::from_secs(1);
 /// Longest pause before a centre that was out of reach is asked for again.
 const SHORT_PAUSE: Duration = Duration::from_millis(400);
-/// Time in which something must come over a silent link once the centre is known to answer.
-const GRACE: Duration = Duration::from_secs(2);
+/// Least time in which something must come over a silent link once the centre is known to answer:
+/// more than any answer takes on a line where it answered at once.
+const GRACE: Duration = Duration::from_millis(200);
 /// As [`GRACE`], on a slow line.
 const LONGEST_GRACE: Duration = Duration::from_secs(30);
 

@@ -10,19 +10,24 @@ use tokio::time::Instant;
 /// Time between two attempts. Each costs a packet or two: a waiting office must not fill a slow
 /// line, and must not let a line that is there again lie unused.
 const EVERY: Duration = Duration::from_millis(400);
-/// Time that one attempt has: longer than any round trip, a full queue before a slow line included.
-const LIMIT: Duration = Duration::from_secs(10);
-/// Attempts under way at once.
-const AT_ONCE: usize = 8;
+/// Time that an attempt has: less than it takes to repeat its first packet.
+const SHORT: Duration = Duration::from_millis(900);
+/// Time that one of [`FEW`] has: longer than any round trip, a full queue before a slow line
+/// included.
+const LONG: Duration = Duration::from_secs(10);
+/// See [`LONG`].
+const FEW: u64 = 6;
 
-/// Ends when a connection to `address` could be made; how long that one took. Where packets vanish,
-/// an attempt repeats its first packet after ever longer pauses, so new ones are begun meanwhile.
+/// Ends when a connection to `address` could be made; how long one takes. Where packets vanish, an
+/// attempt repeats its first packet after ever longer pauses, so new ones are begun meanwhile, and
+/// when one has ended well, the time is that of another, which no such pause has made longer.
 pub async fn answered(address: &str) -> Duration {
     let mut attempts = FuturesUnordered::new();
+    let mut begun = 0_u64;
     loop {
-        if attempts.len() < AT_ONCE {
-            attempts.push(attempt(address));
-        }
+        let limit = if begun.is_multiple_of(FEW) { LONG } else { SHORT };
+        begun += 1;
+        attempts.push(attempt(address, limit));
         let next = tokio::time::sleep(EVERY);
         tokio::pin!(next);
         loop {
@@ -30,7 +35,7 @@ pub async fn answered(address: &str) -> Duration {
                 biased;
                 Some(took) = attempts.next() => {
                     if let Some(took) = took {
-                        return took;
+                        return attempt(address, took).await.unwrap_or(took);
                     }
                 }
                 () = &mut next => break,
@@ -39,9 +44,9 @@ pub async fn answered(address: &str) -> Duration {
     }
 }
 
-async fn attempt(address: &str) -> Option<Duration> {
+async fn attempt(address: &str, limit: Duration) -> Option<Duration> {
     let began = Instant::now();
-    let ended = tokio::time::timeout(LIMIT, TcpStream::connect(address)).await;
+    let ended = tokio::time::timeout(limit, TcpStream::connect(address)).await;
     matches!(ended, Ok(Ok(_))).then(|| began.elapsed())
 }
 
