@@ -109,7 +109,8 @@ impl Default for Journal {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Replication {
-    /// Shortest time between two signed heads of one log, milliseconds.
+    /// Longest time between two signed heads of a log that is growing, milliseconds; where they are
+    /// answered sooner, they are sent sooner.
     pub head_interval_ms: u64,
     /// Time between two signs of life on an idle link, milliseconds.
     pub heartbeat_ms: u64,

@@ -90,7 +90,8 @@ pub const PREVIEW_SHARE: u64 = 4;
 /// Adjustable limits of a session. Times are in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Shortest time between two signed heads of a log that is growing.
+    /// Longest time between two signed heads of a log that is growing; shorter where they are
+    /// answered sooner.
     pub head_interval: u64,
     /// Longest time between two heads of a log that is not: the heartbeat by which the other
     /// side knows that it misses nothing.

@@ -1,4 +1,4 @@
-//! How much to have on the way: a window that follows the measured link.
+//! How much to have on the way, and how often a head: a window that follows the measured link.
 //!
 //! A fixed window of a mebibyte is right on a good line and means ten minutes of queue on one of
 //! 10 kbit/s, in which a head or a pong would be stuck. So the sender measures how fast bytes
@@ -7,6 +7,10 @@
 //! that the first samples, which a queue on the way takes in at once, flood no slow line. Samples
 //! taken while there was nothing more to send say nothing about the link and may only raise the
 //! estimate.
+//!
+//! What was recorded is seen by the other side when a head covers it. Where heads are answered at
+//! once the next one may follow soon; where an answer takes long, because the line is long or the
+//! other side has much to do, they are as rare as the limit allows.
 
 use std::collections::VecDeque;
 
@@ -17,6 +21,11 @@ use crate::limits::{BATCH_FLOOR, BATCHES_IN_FLIGHT, Limits};
 /// and keep pings waiting until the link is taken for dead. A good line makes up for it in a few
 /// round trips.
 const FIRST_WINDOW: usize = BATCH_FLOOR;
+
+/// Times that an answer takes between two heads: three quarters of the time are for records.
+const HEAD_SHARE: u64 = 4;
+/// Least time between two heads, in microseconds: each costs both sides a durable write.
+const HEAD_FLOOR: u64 = 4_000;
 
 #[derive(Clone, Debug)]
 struct Batch {
@@ -43,6 +52,9 @@ pub(crate) struct Pace {
     /// Bytes that have become durable, and when the last of them did.
     done: u64,
     done_at: u64,
+    /// How long heads take to be answered; `None` before the first.
+    answer: Option<u64>,
+    head_interval: u64,
 }
 
 impl Pace {
@@ -55,7 +67,22 @@ impl Pace {
             bytes: 0,
             done: 0,
             done_at: 0,
+            answer: None,
+            head_interval: limits.head_interval,
         }
+    }
+
+    /// A head was answered after this time, in microseconds.
+    pub(crate) fn answered(&mut self, took: u64) {
+        let old = self.answer.unwrap_or(took);
+        self.answer = Some(old.saturating_mul(3).saturating_add(took) / 4);
+    }
+
+    /// Shortest time between two heads of a log that is growing, in microseconds.
+    pub(crate) fn head_interval(&self) -> u64 {
+        let longest = self.head_interval;
+        let wanted = self.answer.map_or(longest, |answer| answer.saturating_mul(HEAD_SHARE));
+        wanted.max(HEAD_FLOOR).min(longest)
     }
 
     /// Bytes per second that become durable, as measured; 0 before the first sample.
@@ -251,6 +278,17 @@ mod tests {
             (sent + 1..=end).for_each(|size| pace.held(now, size));
         }
         assert!((800..1_500).contains(&pace.rate), "{} B/s", pace.rate);
+    }
+
+    #[test]
+    fn heads_are_as_frequent_as_they_are_answered() {
+        let mut pace = Pace::new(&Limits { head_interval: 200_000, ..Limits::default() });
+        assert_eq!(pace.head_interval(), 200_000, "nothing was measured");
+        for (took, interval) in [(2_000, 8_000), (100, HEAD_FLOOR), (500_000, 200_000)] {
+            (0..50).for_each(|_| pace.answered(took));
+            let found = pace.head_interval();
+            assert!(found.abs_diff(interval) < 100, "{found} µs where answers take {took} µs");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Origin {
             None => Some(0),
             Some(head) if !head.answered => None,
             Some(head) if self.size > head.size => {
-                Some(head.sent_at.saturating_add(self.limits.head_interval))
+                Some(head.sent_at.saturating_add(self.pace.head_interval()))
             }
             Some(head) => Some(head.sent_at.saturating_add(self.limits.heartbeat)),
         }
@@ -181,6 +181,7 @@ impl Origin {
             return Err(Violation::internal("a head was accepted that was not sent"));
         };
         head.answered = true;
+        self.pace.answered(now.mono.saturating_sub(head.sent_at));
         let is_lined = self.lined.is_some_and(|lined| lined >= head.size);
         if !is_lined && self.answered.iter().all(|answered| answered.size < head.size) {
             self.answered.truncate(1);
