@@ -27,16 +27,18 @@ impl Previews {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one up, unless it is known or there are too many: false then.
-    pub fn show(&self, preview: Previewed) -> bool {
+    /// Takes one up, unless it is known or there are too many: false then. Of its epoch so many
+    /// records are `held`: they need no room any more.
+    pub fn show(&self, preview: Previewed, held: u64) -> bool {
         let header = preview.record.header();
         let (place, seq) = ((header.log.clone(), header.epoch), header.seq);
         let mut logs = self.lock();
         let shown = logs.entry(place).or_default();
+        *shown = shown.split_off(&held);
         let size = |previewed: &Previewed| Record::bytes(&previewed.record).len();
         let bytes: usize = shown.values().map(size).sum();
         let fits = shown.len() < RECORDS && bytes + size(&preview) <= BYTES;
-        let is_new = fits && !shown.contains_key(&seq);
+        let is_new = fits && seq >= held && !shown.contains_key(&seq);
         if is_new {
             shown.insert(seq, preview);
         }
@@ -81,8 +83,8 @@ mod tests {
         let (previews, log) = (Previews::default(), testing::log("kz-75"));
         let all = previewed(5).await;
         let size = all.len() as u64;
-        assert!(all.iter().all(|preview| previews.show(preview.clone())));
-        assert!(!previews.show(all[0].clone()), "each once");
+        assert!(all.iter().all(|preview| previews.show(preview.clone(), 0)));
+        assert!(!previews.show(all[0].clone(), 0), "each once");
         let seqs = |held| -> Vec<u64> {
             let list = previews.list(|_, _| held);
             list.iter().map(|preview| preview.record.header().seq).collect()
@@ -98,7 +100,9 @@ mod tests {
     async fn a_peer_cannot_fill_the_memory() {
         let previews = Previews::default();
         let all = previewed(RECORDS as u128 + 10).await;
-        let taken = all.into_iter().filter(|preview| previews.show(preview.clone())).count();
-        assert_eq!(taken, RECORDS);
+        let takes =
+            |held| all.iter().filter(|preview| previews.show((*preview).clone(), held)).count();
+        assert_eq!(takes(0), RECORDS);
+        assert_eq!(takes(5), 5, "what is held makes room");
     }
 }

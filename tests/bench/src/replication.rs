@@ -164,7 +164,7 @@ async fn steady(land: &mut Land, seconds: u64, report: &mut Report) -> Result<Se
         report.add(&mut section, &label, format!("replication/lag/{name}/rate"), rate, None);
     }
     section.note("From the acknowledgement to a client that follows the log at the centre.");
-    section.note("A record leaves below a signed head: up to one head interval is waiting for it.");
+    section.note("A record waits for a signed head: four answers long, at most one head interval.");
     Ok(section)
 }
 

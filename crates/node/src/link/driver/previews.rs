@@ -44,6 +44,7 @@ impl Driver {
         urgent
     }
 
+    /// What cannot be read is said to the log here; it comes in its turn or not at all.
     fn read_preview(&self, ask: &ReadPreview) -> Option<PreviewRead> {
         let ReadPreview { log, epoch, seq, head_size, .. } = ask;
         let record = self.office.journal.get(log, *epoch, *seq).map_err(|e| failure(&e)).ok()??;
@@ -55,7 +56,8 @@ impl Driver {
     fn show_preview(&self, previewed: Previewed) {
         let header = previewed.record.header();
         let (log, epoch, seq) = (header.log.clone(), header.epoch, header.seq);
-        if self.office.previews.show(previewed) {
+        let held = self.office.held(&log, epoch);
+        if self.office.previews.show(previewed, held) {
             info!(peer = %self.peer, %log, epoch, seq, "an urgent record is shown ahead");
         }
     }
